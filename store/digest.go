@@ -1,0 +1,95 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"math/bits"
+)
+
+// Digest is a sum, modulo 2^128, of the first 16 bytes of the SHA-256 of each row. Being a sum it does not depend on the
+// order in which rows came, and a row can be taken out again.
+type Digest [16]byte
+
+// String is the digest as 32 hex digits.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// sum is a Digest in the form that is added up.
+type sum struct{ high, low uint64 }
+
+func (s sum) plus(o sum) sum {
+	low, carry := bits.Add64(s.low, o.low, 0)
+	high, _ := bits.Add64(s.high, o.high, carry)
+	return sum{high, low}
+}
+
+func (s sum) minus(o sum) sum {
+	low, borrow := bits.Sub64(s.low, o.low, 0)
+	high, _ := bits.Sub64(s.high, o.high, borrow)
+	return sum{high, low}
+}
+
+func (s sum) digest() (d Digest) {
+	binary.BigEndian.PutUint64(d[:8], s.high)
+	binary.BigEndian.PutUint64(d[8:], s.low)
+	return d
+}
+
+// hasher computes row digests and request fingerprints without allocating. What it hashes is format: replicas of one
+// shard compare digests, and a moving slot is compared across shards.
+type hasher struct {
+	sha  hash.Hash
+	head []byte // the fields but the value
+	out  []byte
+}
+
+func newHasher() *hasher { return &hasher{sha: sha256.New()} }
+
+// Each kind of thing that is hashed begins with a letter of its own.
+const (
+	hashRow       = 'r'
+	hashOperation = 'o'
+	hashRequest   = 'q'
+)
+
+func (h *hasher) row(key string, r *row) sum {
+	b := appendBytes(append(h.head[:0], hashRow), key)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.revision))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.created))
+	b = binary.BigEndian.AppendUint64(b, r.modified)
+	h.head = b
+	return toSum(h.finish(r.value))
+}
+
+func (h *hasher) operation(o *operation) sum {
+	b := appendBytes(append(h.head[:0], hashOperation), o.key)
+	b = append(b, byte(o.result.Slot))
+	b = append(b, o.fingerprint[:]...)
+	b = appendFirstResult(b, o)
+	h.head = b
+	return toSum(h.finish(nil))
+}
+
+// fingerprint tells requests apart: equal for the same kind, key, value, condition and revision only.
+func (h *hasher) fingerprint(c *Command) (f [sha256.Size]byte) {
+	b := append(h.head[:0], hashRequest, byte(c.Kind), byte(c.Condition))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Revision))
+	b = appendBytes(b, c.Key)
+	h.head = b
+	copy(f[:], h.finish(c.Value))
+	return f
+}
+
+// finish hashes head and then value. The result is valid until the next call.
+func (h *hasher) finish(value []byte) []byte {
+	h.sha.Reset()
+	h.sha.Write(h.head)
+	h.sha.Write(value)
+	h.out = h.sha.Sum(h.out[:0])
+	return h.out
+}
+
+func toSum(b []byte) sum {
+	return sum{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
+}
