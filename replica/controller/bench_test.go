@@ -1,0 +1,203 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/kvorum/kvorum/store"
+	"github.com/kvorum/kvorum/wire"
+)
+
+// The speed floor: puts from 1,024 callers through three real replicas on loopback, against a bare hashicorp/raft with the
+// same log, the same batching and an empty state machine. Compare the two within one run: make bench-floor.
+const (
+	floorCallers    = 1024
+	floorValueBytes = 128
+)
+
+func BenchmarkFloorPuts(b *testing.B) {
+	b.Run("kvorum", func(b *testing.B) {
+		s := newTestShard(b, 3, func(_ int, cfg *Config) { cfg.Tuning = benchTuning() })
+		c := s.nodes[s.leader()]
+		value := make([]byte, floorValueBytes)
+		var n atomic.Uint64
+		runCallers(b, func() {
+			command := store.Command{Kind: store.CommandPut, Key: fmt.Appendf(nil, "key%d", n.Add(1)%100_000), Value: value}
+			if _, err := c.Propose(context.Background(), command); err != nil {
+				b.Error(err)
+			}
+		})
+	})
+	b.Run("bare-raft", func(b *testing.B) {
+		leader := startBareRaft(b, benchTuning())
+		payload := make([]byte, floorValueBytes+16)
+		runCallers(b, func() {
+			if err := leader.apply(payload); err != nil {
+				b.Error(err)
+			}
+		})
+	})
+}
+
+func benchTuning() Tuning {
+	t := DefaultTuning()
+	t.SnapshotThreshold, t.SnapshotBytes = 1<<40, 1<<50
+	return t
+}
+
+// runCallers divides b.N operations among the callers.
+func runCallers(b *testing.B, operation func()) {
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var callers sync.WaitGroup
+	b.ResetTimer()
+	for range floorCallers {
+		callers.Add(1)
+		go func() {
+			defer callers.Done()
+			for left.Add(-1) >= 0 {
+				operation()
+			}
+		}()
+	}
+	callers.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")
+}
+
+// bareRaft packs operations into entries as the proposer does: up to BatchOperations or BatchBytes, BatchesInFlight.
+type bareRaft struct {
+	raft   *raft.Raft
+	tuning Tuning
+	queue  chan bareOperation
+	window chan struct{}
+}
+
+type bareOperation struct {
+	payload []byte
+	done    chan error
+}
+
+func (l *bareRaft) apply(payload []byte) error {
+	op := bareOperation{payload, make(chan error, 1)}
+	l.queue <- op
+	return <-op.done
+}
+
+func (l *bareRaft) run() {
+	for first := range l.queue {
+		l.window <- struct{}{}
+		batch := []bareOperation{first}
+		entry := append([]byte(nil), first.payload...)
+	gather:
+		for len(batch) < l.tuning.BatchOperations && len(entry) < l.tuning.BatchBytes {
+			select {
+			case op := <-l.queue:
+				batch = append(batch, op)
+				entry = append(entry, op.payload...)
+			default:
+				break gather
+			}
+		}
+		future := l.raft.Apply(entry, 10*time.Second)
+		go func() {
+			err := future.Error()
+			<-l.window
+			for _, op := range batch {
+				op.done <- err
+			}
+		}()
+	}
+}
+
+type emptyFSM struct{}
+
+func (emptyFSM) Apply(*raft.Log) any                 { return nil }
+func (emptyFSM) Snapshot() (raft.FSMSnapshot, error) { return nil, io.ErrUnexpectedEOF }
+func (emptyFSM) Restore(content io.ReadCloser) error { return content.Close() }
+
+func startBareRaft(b *testing.B, tuning Tuning) *bareRaft {
+	var servers []raft.Server
+	var transports []*raft.NetworkTransport
+	for i := range 3 {
+		t, err := raft.NewTCPTransportWithLogger("127.0.0.1:0", nil, 3, 5*time.Second, hclog.NewNullLogger())
+		if err != nil {
+			b.Fatal(err)
+		}
+		transports = append(transports, t)
+		servers = append(servers, raft.Server{ID: raft.ServerID(fmt.Sprint(i)), Address: t.LocalAddr()})
+	}
+	var nodes []*raft.Raft
+	for i, t := range transports {
+		log, err := raftboltdb.New(raftboltdb.Options{Path: filepath.Join(b.TempDir(), "raft.db"), BoltOptions: &bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		cache, err := raft.NewLogCache(512, log)
+		if err != nil {
+			b.Fatal(err)
+		}
+		config := raft.DefaultConfig()
+		config.LocalID, config.Logger = servers[i].ID, hclog.NewNullLogger()
+		config.BatchApplyCh, config.MaxAppendEntries, config.CommitTimeout = true, tuning.MaxAppendEntries, tuning.CommitTimeout
+		snapshots := raft.NewInmemSnapshotStore()
+		if err := raft.BootstrapCluster(config, cache, log, snapshots, t, raft.Configuration{Servers: servers}); err != nil {
+			b.Fatal(err)
+		}
+		r, err := raft.NewRaft(config, emptyFSM{}, cache, log, snapshots, t)
+		if err != nil {
+			b.Fatal(err)
+		}
+		nodes = append(nodes, r)
+		b.Cleanup(func() {
+			if err := r.Shutdown().Error(); err != nil {
+				b.Error(err)
+			}
+			_ = log.Close()
+		})
+	}
+	var leader *raft.Raft
+	eventually(b, "a bare leader", func() bool {
+		for _, r := range nodes {
+			if r.State() == raft.Leader && r.CommitIndex() > 1 {
+				leader = r
+				return true
+			}
+		}
+		return false
+	})
+	l := &bareRaft{raft: leader, tuning: tuning, queue: make(chan bareOperation, 16384), window: make(chan struct{}, tuning.BatchesInFlight)}
+	go l.run()
+	b.Cleanup(func() { close(l.queue) })
+	return l
+}
+
+// BenchmarkRead: linearizable reads from 64 callers at the leader and at a follower, without HTTP.
+func BenchmarkRead(b *testing.B) {
+	s := newTestShard(b, 3, func(_ int, cfg *Config) { cfg.Tuning = benchTuning() })
+	leader := s.leader()
+	s.mustPut("key", "value")
+	for name, i := range map[string]int{"leader": leader, "follower": (leader + 1) % 3} {
+		b.Run(name, func(b *testing.B) {
+			b.SetParallelism(32)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := s.get(i, "key", wire.Linearizable); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,193 @@
+package controller
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// identityFile is written once, before anything else, and then only gains peers' disk ids.
+const identityFile = "identity.json"
+
+// folderIdentity is what a data folder says of itself. A node whose flags disagree refuses to start: its log would speak
+// for another shard.
+type folderIdentity struct {
+	Version      int               `json:"version"`
+	Cluster      string            `json:"cluster"`
+	Shard        uint32            `json:"shard"`
+	Node         string            `json:"node"`
+	ShardCount   uint32            `json:"shard_count"`
+	SlotFunction string            `json:"slot_function"`
+	Disk         string            `json:"disk"`   // random, made with the folder: tells a wiped disk from the old one (guard G11)
+	Peers        map[string]string `json:"peers"`  // disk ids of the shard's other members, learnt before Raft is started
+	Formed       bool              `json:"formed"` // every initial member's disk id is known: Raft may start
+}
+
+// dataFolder is the open data folder. Its identity file is replaced atomically and durably.
+type dataFolder struct {
+	path string
+
+	mu struct {
+		sync.Mutex
+		identity folderIdentity
+	}
+}
+
+// openDataFolder reads or makes the folder for want. It never changes a folder that belongs to somebody else.
+func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder %s cannot be made: %w; give another with --data", path, err)
+	}
+	d := &dataFolder{path: path}
+	raw, err := os.ReadFile(filepath.Join(path, identityFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := refuseStrangersFiles(path); err != nil {
+			return nil, err
+		}
+		if want.Disk, err = newDiskID(); err != nil {
+			return nil, err
+		}
+		want.Version, want.Peers = 1, map[string]string{}
+		d.mu.identity = want
+		return d, d.save(want)
+	case err != nil:
+		return nil, fmt.Errorf("data folder %s cannot be read: %w; check its owner and mode", path, err)
+	}
+	var have folderIdentity
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if err := decoder.Decode(&have); err != nil || have.Disk == "" || have.Version != 1 {
+		return nil, fmt.Errorf("data folder %s: %s is corrupt or of another version; restore it from a copy, or start this node under a new id with an empty folder", path, identityFile)
+	}
+	if err := have.compare(path, want); err != nil {
+		return nil, err
+	}
+	if have.Peers == nil {
+		have.Peers = map[string]string{}
+	}
+	d.mu.identity = have
+	return d, nil
+}
+
+// compare refuses flags that disagree with the folder.
+func (have folderIdentity) compare(path string, want folderIdentity) error {
+	for _, f := range []struct{ flag, have, want string }{
+		{"cluster", have.Cluster, want.Cluster},
+		{"shard", fmt.Sprint(have.Shard), fmt.Sprint(want.Shard)},
+		{"node", have.Node, want.Node},
+		{"shard-count", fmt.Sprint(have.ShardCount), fmt.Sprint(want.ShardCount)},
+		{"slot-function", have.SlotFunction, want.SlotFunction},
+	} {
+		if f.have != f.want {
+			return fmt.Errorf("data folder %s belongs to --%s=%s, but this node was started with --%s=%s; start it with the flags of the folder, or give it another --data", path, f.flag, f.have, f.flag, f.want)
+		}
+	}
+	return nil
+}
+
+// refuseStrangersFiles keeps us from adopting a folder that lost its identity or was never ours.
+func refuseStrangersFiles(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("data folder %s cannot be read: %w; check its owner and mode", path, err)
+	}
+	for _, e := range entries {
+		switch e.Name() {
+		case "lost+found", identityFile + ".tmp":
+		default:
+			return fmt.Errorf("data folder %s holds %q but no %s: it is not a kvorum folder, or lost its identity; give an empty folder with --data", path, e.Name(), identityFile)
+		}
+	}
+	return nil
+}
+
+func newDiskID() (string, error) {
+	var b [16]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("disk id: %w", err)
+	}
+	return hex.EncodeToString(b[:]), nil
+}
+
+func (d *dataFolder) identity() folderIdentity {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := d.mu.identity
+	peers := make(map[string]string, len(id.Peers))
+	for k, v := range id.Peers {
+		peers[k] = v
+	}
+	id.Peers = peers
+	return id
+}
+
+// learn records the disk id of a peer, durably, the first time it is met. It reports false if the peer is known by
+// another disk: then the peer's disk was wiped or swapped, and it must not take part (guard G11).
+func (d *dataFolder) learn(node, disk string) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known, ok := d.mu.identity.Peers[node]; ok {
+		return known == disk, nil
+	}
+	d.mu.identity.Peers[node] = disk
+	if err := d.save(d.mu.identity); err != nil {
+		delete(d.mu.identity.Peers, node)
+		return false, err
+	}
+	return true, nil
+}
+
+// setFormed records that Raft may start.
+func (d *dataFolder) setFormed() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.identity.Formed = true
+	return d.save(d.mu.identity)
+}
+
+func (d *dataFolder) save(id folderIdentity) error {
+	raw, err := json.MarshalIndent(id, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(d.path, identityFile), append(raw, '\n'))
+}
+
+// replaceFile writes aside, syncs, renames and syncs the folder: after a crash there is the old file or the new one.
+func replaceFile(path string, content []byte) error {
+	temporary := path + ".tmp"
+	if err := writeSynced(temporary, content); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func writeSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,130 @@
+package controller
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// diskState is what the watchdog makes of the disk.
+type diskState int32
+
+const (
+	diskOK      diskState = iota
+	diskFull              // a write failed for want of space, or with another error; tried again by itself
+	diskStalled           // a write has been under way for longer than DiskStallTimeout
+)
+
+// String gives the name used in status and metrics.
+func (s diskState) String() string { return [...]string{"ok", "full", "stalled"}[s] }
+
+const reserveFile = "reserve"
+
+// diskWatch is guard G7: it sees every write to the log and the vote, and knows when the disk is full or stalled. While it
+// is not ok the transport is silent (see transport.go), so that a leader that can't write doesn't stay leader. Both states
+// end by themselves.
+type diskWatch struct {
+	folder  string
+	reserve int64
+	stall   time.Duration
+	onError func(error)
+
+	mu struct {
+		sync.Mutex
+		writes map[uint64]time.Time // writes under way, by ticket
+		next   uint64
+		failed error // the last write's error, until a probe succeeds
+	}
+	closed chan struct{}
+}
+
+func newDiskWatch(folder string, t Tuning, closed chan struct{}, onError func(error)) *diskWatch {
+	d := &diskWatch{folder: folder, reserve: t.DiskReserveBytes, stall: t.DiskStallTimeout, onError: onError, closed: closed}
+	d.mu.writes = map[uint64]time.Time{}
+	return d
+}
+
+// watch runs one write and remembers how long it takes and how it ends.
+func (d *diskWatch) watch(write func() error) error {
+	d.mu.Lock()
+	ticket := d.mu.next
+	d.mu.next++
+	d.mu.writes[ticket] = time.Now()
+	d.mu.Unlock()
+
+	err := write()
+
+	d.mu.Lock()
+	delete(d.mu.writes, ticket)
+	first := err != nil && d.mu.failed == nil
+	if err != nil {
+		d.mu.failed = err
+	}
+	d.mu.Unlock()
+	if first {
+		_ = os.Remove(filepath.Join(d.folder, reserveFile)) // room for votes and terms
+		d.onError(err)
+	}
+	return err
+}
+
+// hold runs write until it succeeds. It ends with an error only when the node closes.
+func (d *diskWatch) hold(write func() error) error {
+	for {
+		err := d.watch(write)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-d.closed:
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (d *diskWatch) state() diskState {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.failed != nil {
+		return diskFull
+	}
+	for _, since := range d.mu.writes {
+		if time.Since(since) > d.stall {
+			return diskStalled
+		}
+	}
+	return diskOK
+}
+
+// probe tries whether a failed disk takes writes again, by making the reserve anew. It also makes the first reserve.
+func (d *diskWatch) probe() {
+	path := filepath.Join(d.folder, reserveFile)
+	d.mu.Lock()
+	failed := d.mu.failed
+	d.mu.Unlock()
+	if failed == nil {
+		if info, err := os.Stat(path); err == nil && info.Size() == d.reserve {
+			return
+		}
+	}
+	err := writeSynced(path+".tmp", make([]byte, d.reserve))
+	if err == nil {
+		err = os.Rename(path+".tmp", path)
+	}
+	if err != nil {
+		_ = os.Remove(path + ".tmp")
+		d.mu.Lock()
+		if failed == nil && d.mu.failed == nil && errors.Is(err, syscall.ENOSPC) {
+			d.mu.failed = err
+		}
+		d.mu.Unlock()
+		return
+	}
+	d.mu.Lock()
+	d.mu.failed = nil
+	d.mu.Unlock()
+}

@@ -1,0 +1,188 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/kvorum/kvorum/peer"
+)
+
+const (
+	logFile        = "raft.db"
+	snapshotFolder = "snapshots"
+)
+
+// stores are what outlives one raft instance: the log and vote in one bolt file, and the snapshots.
+type stores struct {
+	bolt      *raftboltdb.BoltStore
+	log       *logStore
+	votes     *voteStore
+	snapshots *raft.FileSnapshotStore
+}
+
+// openStores checks the files, then opens them.
+func (c *Controller) openStores() (*stores, error) {
+	path := filepath.Join(c.cfg.DataDir, logFile)
+	if err := checkLogFile(path); err != nil {
+		return nil, err
+	}
+	b, err := raftboltdb.New(raftboltdb.Options{
+		Path: path,
+		BoltOptions: &bolt.Options{
+			Timeout:        time.Second,          // another process holds the file's lock
+			NoFreelistSync: true,                 // else the whole free list is rewritten with every commit
+			FreelistType:   bolt.FreelistMapType, // the other type is slow with many free pages
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := syncFolder(c.cfg.DataDir); err != nil { // bbolt never syncs the folder its file is made in
+		return nil, errors.Join(err, b.Close())
+	}
+	snapshots, err := c.openSnapshots()
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	s := &stores{
+		bolt:      b,
+		log:       &logStore{LogStore: b, disk: c.disk, cache: newLogCache(c.cfg.Tuning.LogCacheBytes), observe: c.observeLogWrite},
+		votes:     &voteStore{store: b, gate: c.disk.hold},
+		snapshots: snapshots,
+	}
+	if err := c.checkLog(s); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return s, nil
+}
+
+// group is one instance of raft on the stores. The controller can replace it (guard G8) without restarting the process.
+type group struct {
+	c         *Controller
+	instance  atomic.Pointer[raft.Raft]
+	transport *raftTransport
+	stream    *streamLayer
+	stop      chan struct{}
+	relay     sync.WaitGroup
+}
+
+func (g *group) raft() *raft.Raft { return g.instance.Load() }
+
+// stillReplicates says whether a leader of term still wants to send entries to id.
+func (g *group) stillReplicates(term uint64, id raft.ServerID) bool {
+	r := g.raft()
+	if r == nil || r.State() != raft.Leader || r.CurrentTerm() != term {
+		return false
+	}
+	for _, s := range r.GetConfiguration().Configuration().Servers {
+		if s.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// startGroup starts raft on the stores, with the initial members if the log is empty.
+func (c *Controller) startGroup(s *stores) (*group, error) {
+	g := &group{c: c, stop: make(chan struct{}), stream: newStreamLayer(c)}
+	config := c.raftConfig()
+	inner := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: g.stream, MaxPool: 3, MaxRPCsInFlight: c.cfg.Tuning.MaxRPCsInFlight, Timeout: c.cfg.Tuning.RPCTimeout, Logger: config.Logger.Named("transport"),
+	})
+	g.transport = newRaftTransport(g, inner)
+	if err := c.bootstrap(config, s, g.transport); err != nil {
+		return nil, errors.Join(err, inner.Close())
+	}
+	g.relay.Add(1)
+	go func() {
+		defer g.relay.Done()
+		g.transport.relay(g.stop)
+	}()
+	r, err := raft.NewRaft(config, c.fsm, s.log, s.votes, s.snapshots, g.transport)
+	if err != nil {
+		close(g.stop)
+		g.relay.Wait()
+		return nil, errors.Join(fmt.Errorf("raft cannot start on %s: %w", c.cfg.DataDir, err), inner.Close())
+	}
+	g.instance.Store(r)
+	return g, nil
+}
+
+// bootstrap writes the initial configuration into an empty log. All members do so with the same content.
+func (c *Controller) bootstrap(config *raft.Config, s *stores, transport raft.Transport) error {
+	has, err := raft.HasExistingState(s.log, s.votes, s.snapshots)
+	if err != nil {
+		return fmt.Errorf("data folder %s: %w", c.cfg.DataDir, err)
+	}
+	if has {
+		return nil
+	}
+	var servers []raft.Server
+	for _, m := range c.cfg.Members {
+		servers = append(servers, raft.Server{ID: raft.ServerID(m.ID), Address: raft.ServerAddress(m.ID)})
+	}
+	return raft.BootstrapCluster(config, s.log, s.votes, s.snapshots, transport, raft.Configuration{Servers: servers})
+}
+
+func (c *Controller) raftConfig() *raft.Config {
+	t := c.cfg.Tuning
+	config := raft.DefaultConfig()
+	config.LocalID = raft.ServerID(c.cfg.Node)
+	config.HeartbeatTimeout, config.ElectionTimeout, config.LeaderLeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaderLeaseTimeout
+	config.CommitTimeout = t.CommitTimeout
+	config.MaxAppendEntries = t.MaxAppendEntries
+	config.BatchApplyCh = true
+	config.SnapshotInterval, config.SnapshotThreshold, config.TrailingLogs = t.SnapshotInterval, t.SnapshotThreshold, t.TrailingLogs
+	config.ShutdownOnRemove = false // with true, our own Shutdown would not wait for raft's goroutines
+	config.Logger = newRaftLogger(c.log)
+	return config
+}
+
+// close ends the instance and waits for its goroutines, at most until ctx ends.
+func (g *group) close(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := g.raft().Shutdown().Error()
+		close(g.stop)
+		g.relay.Wait()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("raft did not stop in time: %w", ctx.Err())
+	}
+}
+
+// acceptRaft hands incoming raft connections to the present instance. Owner: Controller; ends with the listener.
+func (c *Controller) acceptRaft() {
+	listener := c.server.Listener(peer.Raft)
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		g := c.group.Load()
+		if g == nil {
+			conn.Close() // not formed yet: the other side tries again
+			continue
+		}
+		select {
+		case g.stream.accept <- conn:
+		case <-g.stream.done:
+			conn.Close()
+		case <-c.closed:
+			conn.Close()
+		}
+	}
+}

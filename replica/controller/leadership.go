@@ -1,0 +1,161 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kvorum/kvorum/store"
+	"github.com/kvorum/kvorum/wire"
+)
+
+// startTerm makes a new leader fit to serve: it applies an entry of its own term (and, the first time ever, Init). Until
+// then no read is answered: the commit index of a new leader may be behind what its predecessor acknowledged.
+func (c *Controller) startTerm(r *raft.Raft) {
+	term := r.CurrentTerm()
+	if r.State() != raft.Leader || c.readyTerm.Load() == term {
+		return
+	}
+	var commands []store.Command
+	if _, ok := c.View().Identity(); !ok {
+		commands = append(commands, store.Command{Kind: store.CommandInit, Identity: &store.Identity{
+			Cluster: c.cfg.Cluster, Shard: store.Shard(c.cfg.Shard), ShardCount: c.cfg.ShardCount, SlotFunction: c.cfg.SlotFunction, IdempotencyBytes: c.cfg.IdempotencyBytes,
+		}})
+	}
+	commands = append(commands, store.Command{Kind: store.CommandTermStart, Node: c.cfg.Node})
+	entry := store.AppendEntry(nil, store.Entry{Time: uint64(time.Now().UnixMilli()), Commands: commands})
+	future := r.ApplyLog(raft.Log{Data: entry}, c.cfg.Tuning.ElectionTimeout)
+	err := c.await(future, c.cfg.Tuning.ProposalTimeout)
+	c.noteApply(err)
+	if err != nil {
+		c.log.Debug("term start not applied", "term", term, "error", err)
+		return
+	}
+	if response, ok := future.Response().(applyResponse); ok && response.err == nil {
+		c.readyTerm.Store(response.term)
+		c.log.Info("leads the shard", "term", response.term, "index", response.index)
+	}
+}
+
+// Leader returns the node taken for the leader, "" if none is known.
+func (c *Controller) Leader() string {
+	if r := c.raft(); r != nil {
+		_, id := r.LeaderWithID()
+		return string(id)
+	}
+	return ""
+}
+
+// Leading reports whether this node leads its shard and has applied an entry of its term.
+func (c *Controller) Leading() bool {
+	r := c.raft()
+	return r != nil && r.State() == raft.Leader && c.readyTerm.Load() == r.CurrentTerm()
+}
+
+// TransferLeadership hands leadership to a named voter, or, with to "", to the one that is fit and furthest. It returns
+// when the other leads. It does nothing if to leads already.
+func (c *Controller) TransferLeadership(ctx context.Context, to string) error {
+	r := c.raft()
+	if r == nil {
+		return newError(wire.CodeNotReady, c.notFormedDetail())
+	}
+	if r.State() != raft.Leader {
+		if to != "" && c.Leader() == to {
+			return nil
+		}
+		return c.misdirected()
+	}
+	if to == c.cfg.Node {
+		return nil
+	}
+	if to == "" {
+		best, err := c.fittest(ctx, r)
+		if err != nil {
+			return err
+		}
+		to = best
+	} else if !isVoter(r, to) {
+		return newError(wire.CodeConflict, fmt.Sprintf("node %s is no voter of shard %s: name one of its members", to, c.shardText))
+	}
+	start := time.Now()
+	err := c.await(r.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to)), 3*c.cfg.Tuning.ElectionTimeout)
+	if err != nil {
+		return newError(wire.CodeConflict, fmt.Sprintf("leadership could not be handed to %s (%v): is it up and caught up?", to, err))
+	}
+	if _, err := c.waitFor(ctx, func() bool { return c.Leader() == to }); err != nil {
+		return newError(wire.CodeConflict, fmt.Sprintf("node %s did not become leader in time: look at cluster status", to))
+	}
+	c.log.Info("handed over leadership", "to", to, "took", time.Since(start))
+	return nil
+}
+
+// waitFor polls a condition that raft announces nowhere, at most until ctx ends.
+func (c *Controller) waitFor(ctx context.Context, holds func() bool) (time.Duration, error) {
+	start := time.Now()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return time.Since(start), ctx.Err()
+		case <-c.closed:
+			return time.Since(start), errClosing
+		case <-ticker.C:
+		}
+	}
+	return time.Since(start), nil
+}
+
+func isVoter(r *raft.Raft, node string) bool {
+	for _, s := range r.GetConfiguration().Configuration().Servers {
+		if string(s.ID) == node && s.Suffrage == raft.Voter {
+			return true
+		}
+	}
+	return false
+}
+
+// fittest asks all voters and returns the fit one with the longest log.
+func (c *Controller) fittest(ctx context.Context, r *raft.Raft) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Tuning.ConfirmTimeout)
+	defer cancel()
+	type answer struct {
+		node  string
+		reply controlFrame
+		ok    bool
+	}
+	var nodes []string
+	for _, s := range r.GetConfiguration().Configuration().Servers {
+		if s.Suffrage == raft.Voter && string(s.ID) != c.cfg.Node {
+			nodes = append(nodes, string(s.ID))
+		}
+	}
+	answers := make(chan answer, len(nodes))
+	for _, node := range nodes {
+		c.controlPeer(node).send(controlFrame{kind: controlStatus}, func(reply controlFrame, ok bool) { answers <- answer{node, reply, ok} })
+	}
+	best, furthest := "", uint64(0)
+	for range nodes {
+		select {
+		case a := <-answers:
+			if a.ok && a.reply.a == 1 && (best == "" || a.reply.c > furthest) {
+				best, furthest = a.node, a.reply.c
+			}
+		case <-ctx.Done():
+		}
+	}
+	if best == "" {
+		return "", newError(wire.CodeConflict, "no other voter of shard "+c.shardText+" is up and fit to lead")
+	}
+	return best, nil
+}
+
+// controlPeer returns the control connection to a member. An unknown one gets an answer too: that nobody is there.
+func (c *Controller) controlPeer(node string) *controlPeer {
+	if p := c.peers[node]; p != nil {
+		return p
+	}
+	return &controlPeer{c: c, node: node} // a nil queue takes nothing: send answers not ok
+}

@@ -1,0 +1,170 @@
+package controller
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kvorum/kvorum/wire"
+)
+
+// readPoint is what one ReadIndex round established: at some moment after started, the node that led term had committed up
+// to index, and nobody had been elected in a later term.
+type readPoint struct {
+	term, index uint64
+	started     time.Time // monotonic, taken before the round began
+}
+
+// readRounds lets many readers share one round. A round is closed to new readers before it reads the commit index, so its
+// result is younger than every reader in it. At most limit rounds run at once; late readers share the next.
+type readRounds struct {
+	limit int
+	round func(ctx context.Context) (readPoint, *Error)
+	ctx   context.Context // ends with the controller
+	note  func(readers int)
+
+	mu struct {
+		sync.Mutex
+		waiting []chan readResult
+		running int
+	}
+}
+
+type readResult struct {
+	point readPoint
+	err   *Error
+}
+
+func (b *readRounds) wait(ctx context.Context) (readPoint, *Error) {
+	mine := make(chan readResult, 1)
+	b.mu.Lock()
+	b.mu.waiting = append(b.mu.waiting, mine)
+	if b.mu.running < b.limit {
+		b.mu.running++
+		readers := b.mu.waiting
+		b.mu.waiting = nil
+		go b.run(readers)
+	}
+	b.mu.Unlock()
+	select {
+	case r := <-mine:
+		return r.point, r.err
+	case <-ctx.Done():
+		return readPoint{}, newError(wire.CodeReadTimeout, "the read was not confirmed by a majority in time: try again")
+	}
+}
+
+// run does rounds as long as readers wait. It ends by itself; each round is bounded by ConfirmTimeout.
+func (b *readRounds) run(readers []chan readResult) {
+	for {
+		b.note(len(readers))
+		point, err := b.round(b.ctx)
+		for _, r := range readers {
+			r <- readResult{point, err}
+		}
+		b.mu.Lock()
+		if len(b.mu.waiting) == 0 {
+			b.mu.running--
+			b.mu.Unlock()
+			return
+		}
+		readers = b.mu.waiting
+		b.mu.waiting = nil
+		b.mu.Unlock()
+	}
+}
+
+// leaderRound is ReadIndex on the leader (Ongaro's dissertation 6.4; argument in ARCHITECTURE.md). It replaces raft's
+// VerifyLeader (guard G2), which takes acknowledgements that were sent before the read, and counts non-voters.
+func (c *Controller) leaderRound(ctx context.Context) (readPoint, *Error) {
+	r := c.raft()
+	if r == nil {
+		return readPoint{}, newError(wire.CodeNotReady, c.notFormedDetail())
+	}
+	started := time.Now()
+	term := r.CurrentTerm()
+	if r.State() != raft.Leader {
+		return readPoint{}, c.misdirected()
+	}
+	if c.readyTerm.Load() != term {
+		return readPoint{}, newError(wire.CodeNoLeader, "node "+c.cfg.Node+" has just been elected and has not applied an entry of its term yet: try again")
+	}
+	index := r.CommitIndex()
+	if err := c.confirm(ctx, r, term); err != nil {
+		return readPoint{}, err
+	}
+	return readPoint{term: term, index: index, started: started}, nil
+}
+
+// confirm asks every voter, after the commit index was read, whether it is still in term. A majority of yes (this node
+// counts if it is a voter) proves that no later leader had been elected when the round began.
+func (c *Controller) confirm(ctx context.Context, r *raft.Raft, term uint64) *Error {
+	var voters []string
+	yes := 0
+	total := 0
+	for _, s := range r.GetConfiguration().Configuration().Servers {
+		if s.Suffrage != raft.Voter {
+			continue
+		}
+		total++
+		if string(s.ID) == c.cfg.Node {
+			yes++
+		} else {
+			voters = append(voters, string(s.ID))
+		}
+	}
+	need := total/2 + 1
+	if yes >= need {
+		return nil
+	}
+	replies := make(chan controlFrame, len(voters))
+	for _, node := range voters {
+		c.controlPeer(node).send(controlFrame{kind: controlConfirm, a: term}, func(reply controlFrame, _ bool) { replies <- reply })
+	}
+	timer := time.NewTimer(c.cfg.Tuning.ConfirmTimeout)
+	defer timer.Stop()
+	for range voters {
+		select {
+		case reply := <-replies:
+			if reply.a == 1 {
+				if yes++; yes >= need {
+					return nil
+				}
+			}
+			if reply.b > term {
+				return c.misdirected()
+			}
+		case <-timer.C:
+			return newError(wire.CodeNoLeader, "node "+c.cfg.Node+" reaches no majority of its shard: ask another node, or try again")
+		case <-ctx.Done():
+			return newError(wire.CodeDraining, "node "+c.cfg.Node+" is shutting down: ask another node")
+		}
+	}
+	return newError(wire.CodeNoLeader, "node "+c.cfg.Node+" reaches no majority of its shard: ask another node, or try again")
+}
+
+// followerRound asks the leader for a read point.
+func (c *Controller) followerRound(ctx context.Context) (readPoint, *Error) {
+	started := time.Now()
+	r := c.raft()
+	if r == nil {
+		return readPoint{}, newError(wire.CodeNotReady, c.notFormedDetail())
+	}
+	_, id := r.LeaderWithID()
+	leader := string(id)
+	if leader == "" {
+		return readPoint{}, newError(wire.CodeNoLeader, "shard "+c.shardText+" has no leader at the moment: try again")
+	}
+	if leader == c.cfg.Node {
+		return c.leaderReads.wait(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Tuning.ConfirmTimeout)
+	defer cancel()
+	reply, ok := c.controlPeer(leader).call(ctx, controlFrame{kind: controlReadIndex})
+	if !ok || reply.a != 1 {
+		return readPoint{}, newError(wire.CodeNoLeader, "the leader of shard "+c.shardText+" ("+leader+") did not confirm the read: try again")
+	}
+	return readPoint{term: reply.b, index: reply.c, started: started}, nil
+}

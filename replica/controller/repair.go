@@ -1,0 +1,96 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// repair is guard G8: two states that raft does not leave by itself are ended by replacing the raft instance on the same
+// stores. The machine stays as it is; raft restores a snapshot that the machine already holds, which changes nothing.
+func (c *Controller) repair() {
+	if since := c.transferringSince.Load(); since != 0 && time.Since(c.started)-time.Duration(since) > 3*c.cfg.Tuning.ElectionTimeout {
+		// hashicorp/raft#696: leadership lost during a transfer leaves a flag behind, and the node, elected again, would
+		// refuse every write for ever.
+		c.replaceRaft("a leadership transfer does not end", nil)
+		c.transferringSince.Store(0)
+		return
+	}
+	if restores := c.restores.Load(); restores != c.restoresChecked {
+		c.restoresChecked = restores
+		if conflict, err := c.snapshotConflict(); err != nil {
+			c.log.Warn("log could not be compared with the newest snapshot", "error", err)
+		} else if conflict {
+			// hashicorp/raft#697: the snapshot's last entry stands in the log with another term, so the leader's next
+			// message is refused and answered by the same snapshot, for ever. What stands there conflicts with a committed
+			// entry, so neither it nor anything behind it was ever committed, and what is before it is in the snapshot.
+			c.replaceRaft("the log contradicts the snapshot that was installed", c.dropLog)
+		}
+	}
+}
+
+// noteApply watches for a transfer that does not end.
+func (c *Controller) noteApply(err error) {
+	if !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+		c.transferringSince.Store(0)
+		return
+	}
+	c.transferringSince.CompareAndSwap(0, max(int64(time.Since(c.started)), 1))
+}
+
+// snapshotConflict reports whether the log holds the newest snapshot's last entry with another term.
+func (c *Controller) snapshotConflict() (bool, error) {
+	list, err := c.stores.snapshots.List()
+	if err != nil || len(list) == 0 {
+		return false, err
+	}
+	var entry raft.Log
+	switch err := c.stores.log.GetLog(list[0].Index, &entry); {
+	case err == raft.ErrLogNotFound:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return entry.Term != list[0].Term, nil
+}
+
+func (c *Controller) dropLog() error {
+	first, err := c.stores.log.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := c.stores.log.LastIndex()
+	if err != nil || last == 0 {
+		return err
+	}
+	return c.stores.log.DeleteRange(first, last)
+}
+
+// replaceRaft ends the raft instance, lets mend work on the stores, and starts a new instance.
+func (c *Controller) replaceRaft(reason string, mend func() error) {
+	c.log.Warn("replacing the raft instance", "reason", reason)
+	c.metrics.repairs.Inc()
+	old := c.group.Swap(nil)
+	ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
+	defer cancel()
+	err := old.close(ctx)
+	if err != nil && c.ctx.Err() != nil {
+		c.group.Store(old) // closing: Close waits for it
+		return
+	}
+	if err == nil && mend != nil {
+		err = mend()
+	}
+	var g *group
+	if err == nil {
+		g, err = c.startGroup(c.stores)
+	}
+	if err != nil {
+		c.fail(fmt.Errorf("raft could not be replaced (%s): %w; restart the node", reason, err))
+		return
+	}
+	c.group.Store(g)
+}

@@ -1,0 +1,210 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/kvorum/kvorum/peer"
+)
+
+// errSilenced is what raft's outgoing messages meet while the disk is not ok (guard G7).
+var errSilenced = errors.New("this node's disk is not ok: its raft messages are held back")
+
+// raftTransport is raft's NetworkTransport with three guards:
+//   - G1: it takes no heartbeat handler, so heartbeats go through raft's main loop like everything else. The fast path
+//     changes the term beside the main loop and can make replicas diverge (hashicorp/raft#695).
+//   - G5: a snapshot that ends at or before what is committed here is answered "installed" without being installed: a late
+//     InstallSnapshot can't roll the machine back.
+//   - G7: while the disk is full or stalled nothing goes out, so that the others elect a leader.
+//
+// And one mend: raft backs off from an unreachable follower by up to 10 s, without interruption, and goes on waiting after
+// the follower is back. Here a replication message is tried again as long as this node leads, so raft sees no failures.
+type raftTransport struct {
+	*raft.NetworkTransport
+	g       *group
+	inbound chan raft.RPC
+}
+
+const replicateRetry = 50 * time.Millisecond
+
+func newRaftTransport(g *group, inner *raft.NetworkTransport) *raftTransport {
+	return &raftTransport{NetworkTransport: inner, g: g, inbound: make(chan raft.RPC)}
+}
+
+// SetHeartbeatHandler is guard G1.
+func (t *raftTransport) SetHeartbeatHandler(func(raft.RPC)) {}
+
+// Consumer implements raft.Transport: what came in, less what relay answered itself.
+func (t *raftTransport) Consumer() <-chan raft.RPC { return t.inbound }
+
+// relay hands messages to raft until stop is closed. Owner: group; joined by its close.
+func (t *raftTransport) relay(stop <-chan struct{}) {
+	inner := t.NetworkTransport.Consumer()
+	for {
+		select {
+		case <-stop:
+			return
+		case rpc := <-inner:
+			if t.answerLateSnapshot(rpc) {
+				continue
+			}
+			select {
+			case t.inbound <- rpc:
+			case <-stop:
+				return
+			}
+		}
+	}
+}
+
+// answerLateSnapshot is guard G5. All entries up to our commit index are in our log or machine, so it is true to say that
+// we hold what the snapshot holds. A stale leader is told the newer term.
+func (t *raftTransport) answerLateSnapshot(rpc raft.RPC) bool {
+	request, ok := rpc.Command.(*raft.InstallSnapshotRequest)
+	if !ok {
+		return false
+	}
+	r := t.g.raft()
+	if r == nil || request.LastLogIndex > r.CommitIndex() || r.CommitIndex() == 0 {
+		return false
+	}
+	term := r.CurrentTerm()
+	go func() { // one for each such connection; ends with it
+		_, _ = io.Copy(io.Discard, rpc.Reader) // the stream must be drained whatever the answer; its end is the sender's business
+		rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, Term: term, Success: request.Term >= term}, nil)
+	}()
+	t.g.c.metrics.lateSnapshots.Inc()
+	t.g.c.log.Info("refused a late snapshot", "snapshot_index", request.LastLogIndex, "commit_index", r.CommitIndex())
+	return true
+}
+
+func (t *raftTransport) silenced() error {
+	if t.g.c.disk.state() != diskOK {
+		return errSilenced
+	}
+	return nil
+}
+
+// AppendEntries implements raft.Transport.
+func (t *raftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	for {
+		err := t.silenced()
+		if err == nil {
+			*resp = raft.AppendEntriesResponse{}
+			if err = t.NetworkTransport.AppendEntries(id, target, args, resp); err == nil {
+				return nil
+			}
+		}
+		if isHeartbeat(args) || !t.g.stillReplicates(args.Term, id) {
+			return err
+		}
+		select {
+		case <-t.g.stop:
+			return err
+		case <-time.After(replicateRetry):
+		}
+	}
+}
+
+func isHeartbeat(args *raft.AppendEntriesRequest) bool {
+	return args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
+}
+
+// AppendEntriesPipeline implements raft.Transport.
+func (t *raftTransport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
+	if err := t.silenced(); err != nil {
+		return nil, err
+	}
+	inner, err := t.NetworkTransport.AppendEntriesPipeline(id, target)
+	if err != nil {
+		return nil, err
+	}
+	return &raftPipeline{AppendPipeline: inner, t: t}, nil
+}
+
+type raftPipeline struct {
+	raft.AppendPipeline
+	t *raftTransport
+}
+
+// AppendEntries implements raft.AppendPipeline.
+func (p *raftPipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	if err := p.t.silenced(); err != nil {
+		return nil, err
+	}
+	return p.AppendPipeline.AppendEntries(args, resp)
+}
+
+// RequestVote implements raft.Transport.
+func (t *raftTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if err := t.silenced(); err != nil {
+		return err
+	}
+	return t.NetworkTransport.RequestVote(id, target, args, resp)
+}
+
+// RequestPreVote implements raft.WithPreVote.
+func (t *raftTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if err := t.silenced(); err != nil {
+		return err
+	}
+	return t.NetworkTransport.RequestPreVote(id, target, args, resp)
+}
+
+// InstallSnapshot implements raft.Transport.
+func (t *raftTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if err := t.silenced(); err != nil {
+		return err
+	}
+	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+}
+
+// streamLayer gives raft its connections: raft addresses are node ids, looked up at each dial, so a member may come back
+// under another network address.
+type streamLayer struct {
+	c      *Controller
+	accept chan net.Conn
+	once   sync.Once
+	done   chan struct{}
+}
+
+func newStreamLayer(c *Controller) *streamLayer {
+	return &streamLayer{c: c, accept: make(chan net.Conn), done: make(chan struct{})}
+}
+
+// Dial implements raft.StreamLayer.
+func (s *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return s.c.dialMember(ctx, peer.Raft, string(address))
+}
+
+// Accept implements net.Listener. Connections come from the controller's acceptor, which outlives one raft instance.
+func (s *streamLayer) Accept() (net.Conn, error) {
+	select {
+	case conn := <-s.accept:
+		return conn, nil
+	case <-s.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (s *streamLayer) Close() error {
+	s.once.Do(func() { close(s.done) })
+	return nil
+}
+
+// Addr implements net.Listener. Raft takes it for its own address, which is the node id.
+func (s *streamLayer) Addr() net.Addr { return nodeAddr(s.c.cfg.Node) }
+
+type nodeAddr string
+
+func (nodeAddr) Network() string  { return "kvorum" }
+func (a nodeAddr) String() string { return string(a) }
