@@ -1,0 +1,147 @@
+package replica
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/kvorum/kvorum/store"
+	"github.com/kvorum/kvorum/wire"
+)
+
+// BatchItem is one line of a batch: a request, or the reason why the line is none.
+type BatchItem struct {
+	Request Request
+	Err     error  // *controller.Error
+	Line    []byte // as it came, without the newline
+}
+
+// ReadBatch reads the NDJSON body of a batch whole: at most wire.MaxBatchBytes and wire.MaxBatchOperations. A bad line
+// fails only itself. Blank lines are skipped and not counted.
+func ReadBatch(w http.ResponseWriter, r *http.Request, maxValue int64) ([]BatchItem, error) {
+	body, err := ReadValue(w, r, wire.MaxBatchBytes)
+	if err != nil {
+		return nil, batchTooLarge(err)
+	}
+	var items []BatchItem
+	for line := range bytes.SplitSeq(body, []byte{'\n'}) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		if len(items) == wire.MaxBatchOperations {
+			return nil, Failure(wire.CodeValueTooLarge, "the batch has more than %d operations: send several batches", wire.MaxBatchOperations)
+		}
+		items = append(items, parseBatchLine(line, maxValue))
+	}
+	return items, nil
+}
+
+func batchTooLarge(err error) error {
+	failed := AsError(err)
+	if failed.Code == wire.CodeValueTooLarge {
+		return Failure(failed.Code, "the batch has more than %d bytes: send several batches", wire.MaxBatchBytes)
+	}
+	return failed
+}
+
+func parseBatchLine(line []byte, maxValue int64) BatchItem {
+	item := BatchItem{Line: line}
+	item.Request, item.Err = parseBatchOperation(line, maxValue)
+	return item
+}
+
+func parseBatchOperation(line []byte, maxValue int64) (Request, error) {
+	// encoding/json would silently turn what is not Unicode into U+FFFD: another key than the client meant.
+	if !utf8.Valid(line) || loneSurrogate(line) {
+		return Request{}, Invalid("the line is not valid Unicode: give bytes that are not text as key_base64 and value_base64")
+	}
+	var op wire.BatchOperation
+	if err := json.Unmarshal(line, &op); err != nil {
+		return Request{}, Invalid("the line is not a JSON object with op, key and, for a put, value: %v", err)
+	}
+	return batchRequest(op, maxValue)
+}
+
+func batchRequest(op wire.BatchOperation, maxValue int64) (Request, error) {
+	req := Request{Key: op.Key, IdempotencyKey: op.IdempotencyKey, Consistency: wire.Linearizable}
+	switch op.Op {
+	case "get":
+		req.Operation = Get
+	case "put":
+		req.Operation, req.Value = Put, op.Value
+	case "delete":
+		req.Operation = Delete
+	default:
+		return req, Invalid("op %s is unknown: use put, get or delete", quote(op.Op))
+	}
+	if err := checkKey(len(op.Key)); err != nil {
+		return req, err
+	}
+	if int64(len(op.Value)) > maxValue {
+		return req, tooLarge(int64(len(op.Value)), maxValue)
+	}
+	if op.IdempotencyKey != "" {
+		if err := CheckIdempotencyKey(op.IdempotencyKey); err != nil {
+			return req, err
+		}
+	}
+	err := batchCondition(op, &req)
+	return req, err
+}
+
+func batchCondition(op wire.BatchOperation, req *Request) error {
+	given := 0
+	set := func(wanted bool, condition store.Condition) {
+		if wanted {
+			req.Condition = condition
+			given++
+		}
+	}
+	set(op.IfAbsent, store.IfAbsent)
+	set(op.IfPresent, store.IfPresent)
+	set(op.IfRevision != 0, store.IfRevision)
+	req.Revision = store.Revision(op.IfRevision)
+	switch {
+	case given > 1:
+		return Invalid("if_absent, if_present and if_revision exclude each other: give one")
+	case given > 0 && req.Operation == Get:
+		return Invalid("a get takes no condition")
+	}
+	return nil
+}
+
+// loneSurrogate reports whether a JSON text has an escaped half of a surrogate pair without its other half.
+func loneSurrogate(line []byte) bool {
+	for i := 0; i+1 < len(line); i++ {
+		if line[i] != '\\' {
+			continue
+		}
+		unit, ok := escapedUnit(line[i:])
+		if !ok {
+			i++ // skip the escaped character, which may be a backslash
+			continue
+		}
+		i += 5
+		if unit < 0xD800 || unit > 0xDFFF {
+			continue
+		}
+		low, ok := escapedUnit(line[i+1:])
+		if unit > 0xDBFF || !ok || low < 0xDC00 || low > 0xDFFF {
+			return true
+		}
+		i += 6
+	}
+	return false
+}
+
+// escapedUnit reads \uXXXX at the start of text.
+func escapedUnit(text []byte) (uint16, bool) {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0, false
+	}
+	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	return uint16(unit), err == nil
+}

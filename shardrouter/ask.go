@@ -1,0 +1,113 @@
+package shardrouter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/kvorum/kvorum/replica"
+	"github.com/kvorum/kvorum/replica/controller"
+	"github.com/kvorum/kvorum/wire"
+)
+
+// maxReplyBytes bounds the JSON replies of other nodes.
+const maxReplyBytes = 16 << 20
+
+// ask sends a small JSON request to a node and decodes its reply. in and out may be nil.
+func (r *Router) ask(ctx context.Context, to target, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("request to %s: %w", to, err)
+		}
+	}
+	at, err := url.Parse(path)
+	if err != nil {
+		return fmt.Errorf("request to %s: %w", to, err)
+	}
+	response, err := r.send(ctx, to, call{method: method, url: *at, header: http.Header{}, body: body})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if err := refusalOf(response); err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxReplyBytes))
+	if err == nil && out != nil {
+		err = json.Unmarshal(text, out)
+	}
+	if err != nil {
+		return &linkError{to: to, sent: true, err: err}
+	}
+	return nil
+}
+
+// askPatiently is ask with a limit of its own.
+func (r *Router) askPatiently(ctx context.Context, limit time.Duration, to target, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return r.ask(ctx, to, method, path, in, out)
+}
+
+// refusalOf is the error that a reply of another node carries, nil if it carries none. What is no problem body of ours is
+// taken as an unknown outcome.
+func refusalOf(response *http.Response) error {
+	if response.StatusCode < http.StatusBadRequest {
+		return nil
+	}
+	leader := response.Header.Get(wire.HeaderLeader)
+	if response.Request.Method == http.MethodHead { // such replies have no body: the status must do
+		return &controller.Error{Code: codeOfStatus(response.StatusCode), Detail: "a node answered " + response.Status, Leader: leader}
+	}
+	var problem wire.Problem
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxReplyBytes))
+	if err == nil {
+		err = json.Unmarshal(text, &problem)
+	}
+	if _, known := wire.Codes[problem.Code]; err != nil || !known {
+		return &controller.Error{Code: wire.CodeInternal, Detail: fmt.Sprintf("a node answered %s: %v", response.Status, errors.Join(err, fmt.Errorf("code %q", problem.Code)))}
+	}
+	return &controller.Error{Code: problem.Code, Detail: problem.Detail, Leader: leader}
+}
+
+// codeOfStatus is the usual code of a status that a replica gives for a key, where the body is not looked at.
+func codeOfStatus(status int) wire.Code {
+	switch status {
+	case http.StatusBadRequest:
+		return wire.CodeInvalidRequest
+	case http.StatusNotFound:
+		return wire.CodeNotFound
+	case http.StatusPreconditionFailed:
+		return wire.CodePreconditionFailed
+	case http.StatusMisdirectedRequest:
+		return wire.CodeMisdirected
+	case http.StatusUnprocessableEntity:
+		return wire.CodeIdempotencyMismatch
+	case http.StatusTooManyRequests:
+		return wire.CodeOverloaded
+	case http.StatusServiceUnavailable:
+		return wire.CodeNotReady
+	case http.StatusGatewayTimeout:
+		return wire.CodeUnknownOutcome
+	case http.StatusInsufficientStorage:
+		return wire.CodeDiskFull
+	}
+	if status >= http.StatusBadRequest {
+		return wire.CodeInternal
+	}
+	return ""
+}
+
+// problemOf is the problem body of an error.
+func problemOf(err error) *wire.Problem {
+	failed := replica.AsError(err)
+	problem := wire.NewProblem(failed.Code, failed.Detail)
+	return &problem
+}

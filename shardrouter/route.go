@@ -1,0 +1,200 @@
+package shardrouter
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/kvorum/kvorum/replica"
+	"github.com/kvorum/kvorum/replica/controller"
+	"github.com/kvorum/kvorum/wire"
+)
+
+// attempt carries a request out at one replica. A nil error means that it was answered there. Other errors are
+// *controller.Error, when the replica said no, or *linkError, when nothing came back.
+type attempt func(ctx context.Context, to target) error
+
+// waiter bounds how long a request waits for its shard, over all its pauses.
+type waiter struct {
+	limit   time.Duration
+	until   time.Time // zero: has not waited yet
+	next    time.Duration
+	started func() // called once, when the wait begins
+}
+
+func (r *Router) newWaiter() *waiter {
+	return &waiter{limit: r.cfg.LeaderWait, next: firstPause, started: r.metrics.waits.Inc}
+}
+
+var errWaited = errors.New("waited long enough")
+
+// pause waits a little, each time longer. It fails when the waiter's or the context's time is up.
+func (w *waiter) pause(ctx context.Context) error {
+	now := time.Now()
+	if w.until.IsZero() {
+		w.until = now.Add(w.limit)
+		w.started()
+	}
+	left := w.until.Sub(now)
+	if left <= 0 {
+		return errWaited
+	}
+	timer := time.NewTimer(min(w.next, left))
+	defer timer.Stop()
+	w.next = min(2*w.next, lastPause)
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// write carries a write out at its shard's leader: again after proof that an attempt had no effect, and never else. The
+// request is forwarded at most wire.MaxHops times to nodes that refuse it.
+func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
+	wait := r.newWaiter()
+	avoid := map[string]bool{}
+	hops := 0
+	var last error
+	for {
+		to, err := r.leaderTarget(ctx, shard, avoid, wait)
+		if err != nil {
+			return givenUp(shard, last)
+		}
+		last = try(ctx, to)
+		if last == nil {
+			r.leaders.learn(shard, to.node)
+			return nil
+		}
+		if !unharmed(last) {
+			return final(last)
+		}
+		r.leaders.forget(shard, to.node)
+		avoid[to.node] = true
+		if refusal := (*controller.Error)(nil); errors.As(last, &refusal) && !to.local {
+			r.leaders.learn(shard, refusal.Leader)
+			if hops++; hops == wire.MaxHops {
+				return givenUp(shard, last)
+			}
+		}
+		if ctx.Err() != nil {
+			return givenUp(shard, last)
+		}
+	}
+}
+
+// read carries a read out at any replica that answers, asking round after round until the waiter's time is up.
+func (r *Router) read(ctx context.Context, shard uint32, spread bool, try attempt) error {
+	if r.isLocal(shard) { // the usual case, without a list of who else could be asked
+		err := try(ctx, target{shard: shard, node: r.cfg.Self.Node, local: true})
+		if err == nil {
+			return nil
+		}
+		if !elsewhere(err) {
+			return final(err)
+		}
+	}
+	wait := r.newWaiter()
+	for round := 0; ; round++ {
+		reached, last := r.readRound(ctx, shard, spread, round == 0, try)
+		if last == nil && reached {
+			return nil
+		}
+		if last != nil && !elsewhere(last) {
+			return final(last)
+		}
+		if !reached {
+			r.askSeeds(ctx)
+		}
+		if err := wait.pause(ctx); err != nil {
+			return givenUp(shard, last)
+		}
+	}
+}
+
+// readRound asks a shard's replicas one after the other until one answers: then the error is nil. Else it is the error that
+// says most: that of a replica which was reached, if any was.
+func (r *Router) readRound(ctx context.Context, shard uint32, spread, skipLocal bool, try attempt) (reached bool, last error) {
+	for _, to := range r.readOrder(shard, spread) {
+		if to.local && skipLocal {
+			continue
+		}
+		err := try(ctx, to)
+		if err == nil || !elsewhere(err) {
+			return true, err
+		}
+		if link := (*linkError)(nil); !errors.As(err, &link) || link.sent {
+			reached, last = true, err
+		} else if last == nil {
+			last = err
+		}
+		r.noteRefusal(shard, to, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return reached, last
+}
+
+// noteRefusal learns from a failed read who leads, or does not.
+func (r *Router) noteRefusal(shard uint32, to target, err error) {
+	r.leaders.forget(shard, to.node)
+	if refusal := (*controller.Error)(nil); errors.As(err, &refusal) {
+		r.leaders.learn(shard, refusal.Leader)
+		if refusal.Code == wire.CodeMisdirected {
+			r.suspect()
+		}
+	}
+}
+
+// busyElsewhere are the refusals after which another replica, or the same a little later, may do better. All of them say
+// not-applied.
+var busyElsewhere = []wire.Code{wire.CodeMisdirected, wire.CodeNoLeader, wire.CodeNotReady, wire.CodeDraining, wire.CodeDiskStalled}
+
+// unharmed reports whether an error proves that a write had no effect and another replica may take it.
+func unharmed(err error) bool {
+	var link *linkError
+	if errors.As(err, &link) {
+		return !link.sent
+	}
+	return slices.Contains(busyElsewhere, replica.AsError(err).Code)
+}
+
+// elsewhere reports whether a read may do better at another replica.
+func elsewhere(err error) bool {
+	var link *linkError
+	if errors.As(err, &link) {
+		return true
+	}
+	code := replica.AsError(err).Code
+	return slices.Contains(busyElsewhere, code) || code == wire.CodeReadTimeout || code == wire.CodeInternal
+}
+
+// final turns the error of a last attempt into what the client gets.
+func final(err error) error {
+	var link *linkError
+	if !errors.As(err, &link) {
+		return err
+	}
+	if !link.sent {
+		return replica.Failure(wire.CodeUnreachable, "%v: try again", link)
+	}
+	return replica.Failure(wire.CodeUnknownOutcome, "%v: the write may or may not take effect; read the key, or repeat the write under its Idempotency-Key", link)
+}
+
+// givenUp is the answer when time or hops are used up. Clients never see 421.
+func givenUp(shard uint32, last error) error {
+	if last == nil {
+		return replica.Failure(wire.CodeNoLeader, "no leader of shard %d is known at the moment: try again", shard)
+	}
+	if link := (*linkError)(nil); errors.As(last, &link) {
+		return replica.Failure(wire.CodeUnreachable, "no replica of shard %d answered (last: %v): try again", shard, link)
+	}
+	refusal := replica.AsError(last)
+	if refusal.Code == wire.CodeMisdirected {
+		return replica.Failure(wire.CodeNoLeader, "shard %d has no leader at the moment (last: %s): try again", shard, refusal.Detail)
+	}
+	return refusal
+}
