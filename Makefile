@@ -1,0 +1,52 @@
+# make check is what to run before a commit; .ci/run is what must pass.
+# Word for word the same commands work without make: each target is one or two lines.
+
+GO       ?= go
+FUZZTIME ?= 10s
+BENCH    ?= .
+CONCURRENT = ./client ./network ./node ./peer ./replica/... ./shardrouter ./store
+
+.PHONY: help check fmt vet staticcheck test race wasm bench fuzz import-words build clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+build: ## bin/kvorum
+	$(GO) build -o bin/kvorum ./cmd/kvorum
+
+check: fmt vet staticcheck test ## all but the slow ones: fmt, vet, staticcheck, test
+
+fmt: ## fail if a file is not as gofmt would write it (gofmt -w . mends that)
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck: ## the version that go.mod pins
+	$(GO) tool staticcheck ./...
+
+test: ## go test ./...
+	$(GO) test ./...
+
+race: ## the packages with goroutines, under the race detector
+	$(GO) test -race $(CONCURRENT)
+
+wasm: ## build and vet cmd/kvorum for GOOS=wasip1, as the simulator runs it
+	$(GO) run ./internal/wasmbuild -vet -o bin/kvorum.wasm
+
+bench: ## all benchmarks; BENCH=regexp for some
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+import-words: ## the whole Debian word list into 3 x 3 processes while leaders are killed (package wamerican)
+	KVORUM_FULL=1 $(GO) test -count 1 -v -timeout 30m -run Word ./jepsen-lite
+
+clean:
+	rm -rf bin

@@ -1,0 +1,129 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Build compiles the main package (a path as for go build, such as ./cmd/kvorum) to the file output. When nothing has
+// changed since the last time it costs what an idle go build does.
+func Build(ctx context.Context, config Config, pkg, output string) error {
+	output, err := filepath.Abs(output)
+	if err != nil {
+		return fmt.Errorf("wasm build: %w", err)
+	}
+	return run(ctx, config, "build", "-o", output, pkg)
+}
+
+// Vet vets packages for wasip1.
+func Vet(ctx context.Context, config Config, packages ...string) error {
+	return run(ctx, config, "vet", packages...)
+}
+
+func run(ctx context.Context, config Config, verb string, args ...string) error {
+	c, err := config.withDefaults()
+	if err != nil {
+		return err
+	}
+	flags, err := c.flags(ctx)
+	if err != nil {
+		return fmt.Errorf("wasm %s: %w", verb, err)
+	}
+	cmd := goCommand(ctx, c.Root, slices.Concat([]string{verb}, flags, args)...)
+	cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s for wasip1: %w\n%s", verb, err, bytes.TrimSpace(said))
+	}
+	return nil
+}
+
+// flags prepares all that the flags name.
+func (c Config) flags(ctx context.Context) ([]string, error) {
+	replaces, err := c.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(replaces, c.Replaces)
+	modfile, err := c.writeModfile(ctx, replaces)
+	if err != nil {
+		return nil, err
+	}
+	flags := append([]string{"-modfile=" + modfile}, c.Flags...)
+	if len(c.Overlay) == 0 {
+		return flags, nil
+	}
+	b, err := json.Marshal(map[string]any{"Replace": c.Overlay})
+	if err != nil {
+		return nil, err
+	}
+	overlay := filepath.Join(c.Work, hash(c.Overlay)+".overlay.json")
+	if err := writeFile(overlay, b); err != nil {
+		return nil, err
+	}
+	return append(flags, "-overlay="+overlay), nil
+}
+
+// writeModfile writes a copy of go.mod with the replace lines, and of go.sum beside it, unless they are there.
+func (c Config) writeModfile(ctx context.Context, replaces map[string]string) (string, error) {
+	mod, err := os.ReadFile(filepath.Join(c.Root, "go.mod"))
+	if err != nil {
+		return "", err
+	}
+	sum, err := os.ReadFile(filepath.Join(c.Root, "go.sum"))
+	if err != nil {
+		return "", err
+	}
+	base := filepath.Join(c.Work, hash(string(mod), string(sum), replaces))
+	if _, err := os.Stat(base + ".mod"); err == nil {
+		return base + ".mod", nil
+	}
+	if err := writeFile(base+".sum", sum); err != nil {
+		return "", err
+	}
+	draft, err := os.CreateTemp(c.Work, "making-*.mod")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.Write(mod)
+	if err := errorsFirst(err, draft.Close()); err != nil {
+		return "", err
+	}
+	args := []string{"mod", "edit"}
+	for _, path := range slices.Sorted(maps.Keys(replaces)) {
+		args = append(args, "-replace="+path+"="+replaces[path])
+	}
+	if _, err := goCommand(ctx, c.Root, append(args, draft.Name())...).Output(); err != nil {
+		return "", fmt.Errorf("add replace lines: %w", withStderr(err))
+	}
+	return base + ".mod", os.Rename(draft.Name(), base+".mod") // last: its presence says that all is there
+}
+
+// writeFile writes in one step: another build may be reading.
+func writeFile(name string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "making-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err := errorsFirst(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+func errorsFirst(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
