@@ -27,20 +27,26 @@ func openDev(t *testing.T, folder string) *Dev {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeDev(t, d) })
+	waitReady(t, d)
+	return d
+}
+
+func waitReady(t testing.TB, d *Dev) {
+	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		if status, _, _ := call(t, d, "GET", "/v1/health/ready", ""); status == 200 {
-			return d
+		status, _, body := call(t, d, "GET", "/v1/health/ready", "")
+		if status == 200 {
+			return
 		}
 		if time.Now().After(deadline) {
-			_, _, body := call(t, d, "GET", "/v1/health/ready", "")
 			t.Fatalf("not ready: %s", body)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-func closeDev(t *testing.T, d *Dev) {
+func closeDev(t testing.TB, d *Dev) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := d.Close(ctx); err != nil {
@@ -48,7 +54,7 @@ func closeDev(t *testing.T, d *Dev) {
 	}
 }
 
-func call(t *testing.T, d *Dev, method, path, body string) (int, http.Header, string) {
+func call(t testing.TB, d *Dev, method, path, body string) (int, http.Header, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+d.APIAddress()+path, strings.NewReader(body))
 	if err != nil {

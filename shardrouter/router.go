@@ -85,6 +85,7 @@ type Router struct {
 	link    *http.Transport
 	directory
 	leaders leaderBook
+	seeds   seedBook
 	turn    atomic.Uint32 // spreads reads that any replica may answer
 	handler http.Handler
 }

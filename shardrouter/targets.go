@@ -1,9 +1,6 @@
 package shardrouter
 
 import (
-	"context"
-	"sync"
-
 	"github.com/kvorum/kvorum/wire"
 )
 
@@ -70,29 +67,4 @@ func (r *Router) readOrder(shard uint32, spread bool) []target {
 		}
 	}
 	return ordered
-}
-
-// maxSeedsAtOnce bounds how many seeds are asked at a time.
-const maxSeedsAtOnce = 8
-
-// askSeeds asks the seeds who they are and where their shard's replicas are: so a cluster is found at the start, and found
-// again when all addresses that the table knows have changed.
-func (r *Router) askSeeds(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	var asking sync.WaitGroup
-	slots := make(chan struct{}, maxSeedsAtOnce)
-	for _, address := range r.cfg.Seeds {
-		slots <- struct{}{}
-		asking.Go(func() {
-			defer func() { <-slots }()
-			if status, err := r.statusOf(ctx, target{address: address}); err == nil {
-				r.hear(*status)
-				if status.Role == "leader" {
-					r.leaders.learn(status.Shard, status.Node)
-				}
-			}
-		})
-	}
-	asking.Wait()
 }

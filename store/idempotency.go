@@ -43,9 +43,9 @@ func (m *Machine) makeRoom(need uint64) bool {
 	if need > limit {
 		return false
 	}
-	for st.operationBytes > limit-need {
+	for st.operationBytes > limit-need { // so there is at least one row
 		oldest := st.queue.oldest()
-		if oldest == nil || st.time < oldest.time+IdempotencyLifetime {
+		if st.time < oldest.time+IdempotencyLifetime {
 			return false
 		}
 		m.touch(oldest.result.Slot)

@@ -132,7 +132,7 @@ func TestQueue(t *testing.T) {
 			next++
 		}
 		for range round % 13 {
-			if q.oldest() == nil {
+			if oldest == next {
 				break
 			}
 			if o := q.pop(); o.sequence != oldest {

@@ -94,3 +94,8 @@ type slotContent struct {
 	rows       btree.Map[string, *row]
 	operations btree.Map[string, *operation]
 }
+
+// blank slots have never been this shard's: snapshots leave them out.
+func (s *slotContent) blank() bool {
+	return s.ownership == Ownership{} && s.revision == 0 && s.rows.Len() == 0 && s.operations.Len() == 0
+}

@@ -9,9 +9,9 @@ var ErrSnapshot = errors.New("snapshot cannot be restored")
 // A snapshot is the magic and then frames: kind (1 byte), length of the payload (4 bytes, big-endian), payload, CRC-32C of
 // kind, length and payload (4 bytes, big-endian). In this order:
 //
-//	header      once: version, position, identity, totals, sum of all digests
+//	header      once: version, position, identity, totals, sum of all digests, number of slots that follow
 //	table       once, at shard 0 only
-//	slot        256 times: ownership, revision, digest, number of rows and operations; each followed by
+//	slot        each that is not blank, ascending: ownership, revision, digest, number of rows and operations; followed by
 //	  rows        its rows in key order
 //	  operations  its idempotency rows in key order
 //	end         once: SHA-256 of all bytes before this frame; nothing follows

@@ -40,6 +40,7 @@ type builder struct {
 	claim  struct {
 		totals
 		digest sum
+		slots  uint64
 	}
 }
 
@@ -55,10 +56,12 @@ func (b *builder) build() error {
 			return err
 		}
 	}
-	for s := range SlotCount {
-		if err := b.slot(Slot(s)); err != nil {
+	for n, last := uint64(0), -1; n < b.claim.slots; n++ {
+		number, err := b.slot(last)
+		if err != nil {
 			return err
 		}
+		last = int(number)
 	}
 	if err := b.frames.end(); err != nil {
 		return err
@@ -84,7 +87,7 @@ func (b *builder) header() error {
 	}
 	st.epoch, st.sequence = Epoch(c.uvarint()), c.uvarint()
 	b.claim.totals = totals{keys: c.uvarint(), dataBytes: c.uvarint(), operationBytes: c.uvarint()}
-	b.claim.digest = c.sum()
+	b.claim.digest, b.claim.slots = c.sum(), c.uvarint()
 	if err := c.finish("header"); err != nil {
 		return err
 	}
@@ -117,35 +120,36 @@ func (b *builder) table() error {
 	return c.finish("table")
 }
 
-// slot reads one slot with its rows and compares their digest with the one in its frame.
-func (b *builder) slot(number Slot) error {
+// slot reads the next slot, which must be behind the last one, with its rows, and compares their digest with the one in
+// its frame.
+func (b *builder) slot(last int) (Slot, error) {
 	c, err := b.frames.frame(frameSlot)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	number, state := Slot(c.byte()), State(c.byte())
 	s := &b.state.slots[number]
-	n, state := Slot(c.byte()), State(c.byte())
-	s.ownership = Ownership{State: state, Epoch: Epoch(c.uvarint())}
-	s.revision = Revision(c.uvarint())
+	ownership, revision := Ownership{State: state, Epoch: Epoch(c.uvarint())}, Revision(c.uvarint())
 	rows, operations := c.uvarint(), c.uvarint()
 	digest := c.sum()
 	if err := c.finish("slot"); err != nil {
-		return err
+		return 0, err
 	}
-	if n != number || state > Importing || (b.state.identity == nil && rows+operations > 0) {
-		return fmt.Errorf("%w: slot %d is malformed", ErrSnapshot, number)
+	if int(number) <= last || state > Importing || (b.state.identity == nil && rows+operations > 0) {
+		return 0, fmt.Errorf("%w: slot %d is malformed or out of place", ErrSnapshot, number)
 	}
+	s.ownership, s.revision = ownership, revision
 	if err := b.fill(frameRows, rows, func(c *cursor) bool { return b.row(c, number, s) }); err != nil {
-		return err
+		return 0, err
 	}
 	if err := b.fill(frameOperations, operations, func(c *cursor) bool { return b.operation(c, number, s) }); err != nil {
-		return err
+		return 0, err
 	}
-	if s.digest != digest {
-		return fmt.Errorf("%w: digest of slot %d is not that of its rows", ErrSnapshot, number)
+	if s.digest != digest || s.blank() {
+		return 0, fmt.Errorf("%w: digest of slot %d is not that of its rows, or it is blank", ErrSnapshot, number)
 	}
 	b.total = b.total.plus(digest)
-	return nil
+	return number, nil
 }
 
 // fill reads frames of one kind until they have held want things, and insists on frames being cut where the writer cuts.

@@ -13,12 +13,20 @@ import (
 	"pgregory.net/rapid"
 )
 
+// variedIdentity has many shards: few slots, so small snapshots.
+func variedIdentity() Identity {
+	id := identity(LastByte)
+	id.ShardCount = 64
+	return id
+}
+
 // varied is a machine with something of everything: all ownership states, a table, both kinds of rows, empty and large
 // values, frames that are full.
 func varied(tb fataler, large bool) *Machine {
-	id := identity(LastByte)
-	id.ShardCount = 2
-	m := started(tb, id)
+	m := started(tb, variedIdentity())
+	for _, s := range []Slot{'b', 'e', 'f', 'z'} {
+		m.touch(s).ownership = Ownership{Owned, 2}
+	}
 	do(tb, m, 1000, Command{Kind: CommandRegisterShard, Shard: 1, Members: []Member{{"n", "p:1", "a:1"}, {"o", "p:2", "a:2"}}},
 		put("b", "").under("i1"), put("xb", "value"), put("b", "two").under("i2"), del("absent b").under("i3"), put("\x00", "\x00"))
 	m.touch('b').ownership = Ownership{Frozen, 3}
@@ -74,9 +82,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 // is as before.
 func TestDamagedSnapshots(t *testing.T) {
 	snapshot := snapshotOf(t, varied(t, false).View())
-	id := identity(LastByte)
-	id.ShardCount = 2
-	m, twin := started(t, id), started(t, id)
+	m, twin := started(t, variedIdentity()), started(t, variedIdentity())
 	before := m.View()
 	refused := func(what string, at int, b []byte) {
 		t.Helper()
@@ -98,7 +104,7 @@ func TestDamagedSnapshots(t *testing.T) {
 	refused("longer", len(snapshot), append(bytes.Clone(snapshot), 0))
 	refused("twice", len(snapshot), append(bytes.Clone(snapshot), snapshot...))
 	for _, m := range []*Machine{m, twin} {
-		do(t, m, 1, put("b", "1"))
+		do(t, m, 1, put("@", "1"))
 	}
 	if !bytes.Equal(snapshotOf(t, m.View()), snapshotOf(t, twin.View())) {
 		t.Error("the machine has changed behind its view")
@@ -171,8 +177,8 @@ func TestOlderSnapshots(t *testing.T) {
 }
 
 func TestSnapshotOfAnotherShard(t *testing.T) {
-	id := identity(LastByte)
-	id.ShardCount, id.Shard = 2, 1
+	id := variedIdentity()
+	id.Shard = 1
 	m := started(t, id)
 	before := m.View()
 	if err := m.Restore(bytes.NewReader(snapshotOf(t, varied(t, false).View()))); !errors.Is(err, ErrSnapshot) || m.View() != before {

@@ -18,7 +18,9 @@ func (v *View) WriteSnapshot(w io.Writer) error {
 		f.table(v.table)
 	}
 	for s := range SlotCount {
-		f.slot(Slot(s), v.slot(Slot(s)))
+		if c := v.slot(Slot(s)); !c.blank() {
+			f.slot(Slot(s), c)
+		}
 	}
 	f.begin(frameEnd)
 	f.b = f.sha.Sum(f.b)
@@ -71,7 +73,17 @@ func (f *frameWriter) header(v *View) {
 	f.numbers(uint64(v.epoch), v.sequence, v.keys, v.dataBytes, v.operationBytes)
 	d := v.Digest()
 	f.b = append(f.b, d[:]...)
+	f.numbers(v.slotsInUse())
 	f.end()
+}
+
+func (v *View) slotsInUse() (n uint64) {
+	for s := range SlotCount {
+		if !v.slot(Slot(s)).blank() {
+			n++
+		}
+	}
+	return n
 }
 
 func (f *frameWriter) table(t *Table) {

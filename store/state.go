@@ -73,12 +73,8 @@ type queue struct {
 
 func (q *queue) push(o *operation) { q.items = append(q.items, o) }
 
-func (q *queue) oldest() *operation {
-	if q.head == len(q.items) {
-		return nil
-	}
-	return q.items[q.head]
-}
+// oldest must not be called on an empty queue, nor pop.
+func (q *queue) oldest() *operation { return q.items[q.head] }
 
 func (q *queue) pop() *operation {
 	o := q.items[q.head]

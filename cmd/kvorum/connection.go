@@ -14,7 +14,7 @@ import (
 // connection is how client commands reach the cluster.
 type connection struct {
 	Endpoint []string      `default:"http://127.0.0.1:8080" placeholder:"URL" group:"connection" help:"A node, router or load balancer of the cluster (default ${default}). Repeat it to name more."`
-	Timeout  time.Duration `default:"10s" group:"connection" help:"Time for the whole command, with all attempts (default ${default})."`
+	Timeout  time.Duration `default:"10s" group:"connection" help:"Time for one operation, with all attempts (default ${default})."`
 	Attempts int           `default:"8" group:"connection" help:"How often to try what is safe to try again; 0: until the timeout (default ${default})."`
 	Direct   bool          `group:"connection" help:"Fetch the slot table and talk to each shard's nodes themselves."`
 }

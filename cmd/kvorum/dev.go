@@ -24,7 +24,7 @@ type devCmd struct {
 	SlotFunction string `default:"last-byte" enum:"last-byte,hash" help:"How keys are spread over slots: last-byte or hash (default ${default})."`
 
 	limits  `embed:""`
-	logging `embed:""`
+	logging `embed:"" set:"log_level=warn"`
 	Tuning  controller.Tuning `embed:"" prefix:""`
 }
 

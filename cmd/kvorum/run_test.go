@@ -91,7 +91,7 @@ func TestHelp(t *testing.T) {
 		"--help":        {"Try it:", "kvorum dev", "Servers:", "Data:", "Exit codes", "import"},
 		"put --help":    {"--if-absent", "KVORUM_ENDPOINT", "Connection:"},
 		"serve --help":  {"--heartbeat-timeout", "Raft:", "--memory-quota", "KVORUM_SHARD_COUNT"},
-		"import --help": {"--progress", "--no-idempotency-keys", "words.progress"},
+		"import --help": {"--progress", "--[no-]idempotency-keys", "words.progress"},
 	} {
 		stdout, stderr, code := kvorum(t, "", strings.Fields(args)...)
 		if code != exitOK || stderr != "" {

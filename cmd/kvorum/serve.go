@@ -27,7 +27,7 @@ type serveCmd struct {
 	Data         string   `required:"" placeholder:"DIR" help:"Folder of the log and the snapshots. No other node may use it."`
 
 	limits  `embed:""`
-	logging `embed:""`
+	logging `embed:"" set:"log_level=info"`
 	Tuning  controller.Tuning `embed:"" prefix:""`
 }
 

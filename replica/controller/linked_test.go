@@ -124,6 +124,37 @@ func (s *testShard) lead(i int) {
 	})
 }
 
+// electFirst makes node i the first leader of a shard whose nodes are all patient.
+func (s *testShard) electFirst(i int) {
+	s.t.Helper()
+	eventually(s.t, "raft to run everywhere", func() bool {
+		for _, c := range s.nodes {
+			if c.raft() == nil {
+				return false
+			}
+		}
+		return true
+	})
+	id := s.members[i].ID
+	other := (i + 1) % len(s.nodes)
+	if err := s.impostor(other).TimeoutNow(raft.ServerID(id), raft.ServerAddress(id), &raft.TimeoutNowRequest{RPCHeader: s.header(other)}, &raft.TimeoutNowResponse{}); err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, id+" to lead", s.nodes[i].Leading)
+}
+
+// mustPutAt writes through node i.
+func (s *testShard) mustPutAt(i int, key, value string) Applied {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	a, err := s.nodes[i].Propose(ctx, put(key, value))
+	if err != nil {
+		s.t.Fatalf("put %s at %s: %v", key, s.members[i].ID, err)
+	}
+	return a
+}
+
 // allSee waits until every running node has applied key = value.
 func (s *testShard) allSee(key, value string) {
 	s.t.Helper()
@@ -185,4 +216,13 @@ func (p impostorStream) Addr() net.Addr            { return nodeAddr(p.self.Node
 // header is what raft puts at the head of a message from node i.
 func (s *testShard) header(i int) raft.RPCHeader {
 	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(s.members[i].ID), Addr: []byte(s.members[i].ID)}
+}
+
+// testMembers names n members that nobody listens for.
+func testMembers(n int) []wire.Member {
+	var out []wire.Member
+	for i := range n {
+		out = append(out, wire.Member{ID: "n" + string(rune('0'+i)), PeerAddress: "127.0.0.1:1"})
+	}
+	return out
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tetratelabs/wazero"
 )
 
 func root(t *testing.T) string {
@@ -18,21 +20,27 @@ func root(t *testing.T) string {
 	return r
 }
 
-// TestProductionStackCompiles builds and vets what the program imports, which is most of what can fail in make wasm.
-func TestProductionStackCompiles(t *testing.T) {
-	const source = "./internal/wasmbuild/wasm/testdata/stack"
+// TestProgramStartsInAMachine is make wasm, and a first sign of life: the real program runs and says its version.
+func TestProgramStartsInAMachine(t *testing.T) {
 	c := Config{Root: root(t)}
-	if err := Vet(t.Context(), c, source); err != nil {
+	if err := Vet(t.Context(), c, "./cmd/kvorum"); err != nil {
 		t.Error(err)
 	}
-	if err := Build(t.Context(), c, source, filepath.Join(t.TempDir(), "stack.wasm")); err != nil {
-		t.Error(err)
+	binary := filepath.Join(t.TempDir(), "kvorum.wasm")
+	if err := Build(t.Context(), c, "./cmd/kvorum", binary); err != nil {
+		t.Fatal(err)
+	}
+	m := newMachines(t, wazero.NewRuntimeConfigInterpreter())
+	m.noNetwork(t)
+	m.load(t, binary)
+	if got := m.inside(t, newDisk(t), "version"); !strings.Contains(got, "kvorum") {
+		t.Errorf("kvorum version said %q", got)
 	}
 }
 
 // TestUnpatchedDoesNot keeps the patches honest: when the modules compile as published, the patches can go.
 func TestUnpatchedDoesNot(t *testing.T) {
-	cmd := goCommand(t.Context(), root(t), "build", "-o", filepath.Join(t.TempDir(), "x"), "./internal/wasmbuild/wasm/testdata/stack")
+	cmd := goCommand(t.Context(), root(t), "build", "-o", filepath.Join(t.TempDir(), "x"), "./cmd/kvorum")
 	cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "bbolt") {

@@ -31,26 +31,52 @@ func buildGuest(t *testing.T) *machines {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machines{native: filepath.Join(t.TempDir(), "guest")}
-	if out, err := goCommand(t.Context(), root, "build", "-o", m.native, source).CombinedOutput(); err != nil {
+	native := filepath.Join(t.TempDir(), "guest")
+	if out, err := goCommand(t.Context(), root, "build", "-o", native, source).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	binary := m.native + ".wasm"
+	binary := native + ".wasm"
 	if err := Build(t.Context(), Config{Root: root}, source, binary); err != nil {
 		t.Fatal(err)
 	}
+	m := newMachines(t, wazero.NewRuntimeConfig())
+	m.native = native
+	m.load(t, binary)
+	return m
+}
+
+// newMachines: compile pays for programs that work much, interpret for those that hardly begin.
+func newMachines(t *testing.T, config wazero.RuntimeConfig) *machines {
+	ctx := context.Background() // the runtime is closed by Cleanup, when the test's context has ended
+	m := &machines{runtime: wazero.NewRuntimeWithConfig(ctx, config.WithCloseOnContextDone(true))}
+	t.Cleanup(func() { m.runtime.Close(ctx) })
+	wasi_snapshot_preview1.MustInstantiate(ctx, m.runtime)
+	return m
+}
+
+// load compiles the program that the machines run.
+func (m *machines) load(t *testing.T, binary string) {
+	t.Helper()
 	code, err := os.ReadFile(binary)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.Background() // the runtime is closed by Cleanup, when the test's context has ended
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCloseOnContextDone(true))
-	t.Cleanup(func() { m.runtime.Close(ctx) })
-	wasi_snapshot_preview1.MustInstantiate(ctx, m.runtime)
-	if m.program, err = m.runtime.CompileModule(ctx, code); err != nil {
+	if m.program, err = m.runtime.CompileModule(t.Context(), code); err != nil {
 		t.Fatal(err)
 	}
-	return m
+}
+
+// noNetwork gives machines a network on which nothing works: every call says ENETDOWN.
+func (m *machines) noNetwork(t *testing.T) {
+	t.Helper()
+	const netdown = -38 // WASI's errno
+	refuse := func(_, _, _ uint32) int32 { return netdown }
+	host := m.runtime.NewHostModuleBuilder("kvorum_network")
+	host.NewFunctionBuilder().WithFunc(refuse).Export("socket_listen")
+	host.NewFunctionBuilder().WithFunc(refuse).Export("socket_dial")
+	if _, err := host.Instantiate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // run runs the guest on a disk that holds the folder, and returns what it printed.
