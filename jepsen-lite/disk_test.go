@@ -76,7 +76,7 @@ func caughtUp(ctx context.Context, c *cluster.Cluster, n *cluster.Node) error {
 // TestDiskFull fills the disk under a leader, and later under a follower. The node says so (507), the others go on, and
 // it comes back by itself once there is room.
 func TestDiskFull(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, time.Minute)
 	c, victim, disk := clusterOnDisk(ctx, t)
 	w := startWriters(ctx, t, 4, c.Endpoints())
 	check(t, w.waitAcked(ctx, 200))

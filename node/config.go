@@ -80,6 +80,15 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Tuning and SlotFunction are what the flags of the program need, so that it imports nothing behind this package.
+type (
+	Tuning       = controller.Tuning
+	SlotFunction = store.SlotFunction
+)
+
+// ParseSlotFunction reads the flag --slot-function: last-byte or hash.
+func ParseSlotFunction(name string) (SlotFunction, error) { return store.ParseSlotFunction(name) }
+
 // ParseMembers reads the flag --members: id=peer_address/api_address, comma separated.
 func ParseMembers(flag string) ([]wire.Member, error) {
 	var members []wire.Member

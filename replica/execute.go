@@ -147,6 +147,9 @@ func writeDetail(result store.Result) string {
 	return result.Code.String()
 }
 
+// Error is how an operation fails here: the router need not know who controls the replica.
+type Error = controller.Error
+
 // AsError makes any error a *controller.Error. What nobody has classified may have been applied.
 func AsError(err error) *controller.Error {
 	var known *controller.Error

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/replica"
-	"github.com/kvorum/kvorum/replica/controller"
 	"github.com/kvorum/kvorum/wire"
 )
 
@@ -64,7 +63,7 @@ func refusalOf(response *http.Response) error {
 	}
 	leader := response.Header.Get(wire.HeaderLeader)
 	if response.Request.Method == http.MethodHead { // such replies have no body: the status must do
-		return &controller.Error{Code: codeOfStatus(response.StatusCode), Detail: "a node answered " + response.Status, Leader: leader}
+		return &replica.Error{Code: codeOfStatus(response.StatusCode), Detail: "a node answered " + response.Status, Leader: leader}
 	}
 	var problem wire.Problem
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxReplyBytes))
@@ -72,9 +71,9 @@ func refusalOf(response *http.Response) error {
 		err = json.Unmarshal(text, &problem)
 	}
 	if _, known := wire.Codes[problem.Code]; err != nil || !known {
-		return &controller.Error{Code: wire.CodeInternal, Detail: fmt.Sprintf("a node answered %s: %v", response.Status, errors.Join(err, fmt.Errorf("code %q", problem.Code)))}
+		return &replica.Error{Code: wire.CodeInternal, Detail: fmt.Sprintf("a node answered %s: %v", response.Status, errors.Join(err, fmt.Errorf("code %q", problem.Code)))}
 	}
-	return &controller.Error{Code: problem.Code, Detail: problem.Detail, Leader: leader}
+	return &replica.Error{Code: problem.Code, Detail: problem.Detail, Leader: leader}
 }
 
 // codeOfStatus is the usual code of a status that a replica gives for a key, where the body is not looked at.

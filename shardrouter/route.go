@@ -7,12 +7,11 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/replica"
-	"github.com/kvorum/kvorum/replica/controller"
 	"github.com/kvorum/kvorum/wire"
 )
 
 // attempt carries a request out at one replica. A nil error means that it was answered there. Other errors are
-// *controller.Error, when the replica said no, or *linkError, when nothing came back.
+// *replica.Error, when the replica said no, or *linkError, when nothing came back.
 type attempt func(ctx context.Context, to target) error
 
 // waiter bounds how long a request waits for its shard, over all its pauses.
@@ -73,7 +72,7 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 		}
 		r.leaders.forget(shard, to.node)
 		avoid[to.node] = true
-		if refusal := (*controller.Error)(nil); errors.As(last, &refusal) && !to.local {
+		if refusal := (*replica.Error)(nil); errors.As(last, &refusal) && !to.local {
 			r.leaders.learn(shard, refusal.Leader)
 			if hops++; hops == wire.MaxHops {
 				return givenUp(shard, last)
@@ -141,7 +140,7 @@ func (r *Router) readRound(ctx context.Context, shard uint32, spread, skipLocal 
 // noteRefusal learns from a failed read who leads, or does not.
 func (r *Router) noteRefusal(shard uint32, to target, err error) {
 	r.leaders.forget(shard, to.node)
-	if refusal := (*controller.Error)(nil); errors.As(err, &refusal) {
+	if refusal := (*replica.Error)(nil); errors.As(err, &refusal) {
 		r.leaders.learn(shard, refusal.Leader)
 		if refusal.Code == wire.CodeMisdirected {
 			r.suspect()

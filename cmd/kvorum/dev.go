@@ -12,8 +12,6 @@ import (
 
 	"github.com/kvorum/kvorum/client"
 	"github.com/kvorum/kvorum/node"
-	"github.com/kvorum/kvorum/replica/controller"
-	"github.com/kvorum/kvorum/store"
 )
 
 type devCmd struct {
@@ -25,12 +23,12 @@ type devCmd struct {
 
 	limits  `embed:""`
 	logging `embed:"" set:"log_level=warn"`
-	Tuning  controller.Tuning `embed:"" prefix:""`
+	Tuning  node.Tuning `embed:"" prefix:""`
 }
 
 // Run serves a cluster until a signal comes.
 func (c *devCmd) Run(p *program) error {
-	slotFunction, err := store.ParseSlotFunction(c.SlotFunction)
+	slotFunction, err := node.ParseSlotFunction(c.SlotFunction)
 	if err != nil {
 		return usageError{err}
 	}

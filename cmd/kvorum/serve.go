@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/node"
-	"github.com/kvorum/kvorum/replica/controller"
-	"github.com/kvorum/kvorum/store"
 )
 
 type serveCmd struct {
@@ -28,7 +26,7 @@ type serveCmd struct {
 
 	limits  `embed:""`
 	logging `embed:"" set:"log_level=info"`
-	Tuning  controller.Tuning `embed:"" prefix:""`
+	Tuning  node.Tuning `embed:"" prefix:""`
 }
 
 // limits bound what clients may ask and how long a stop may take.
@@ -74,7 +72,7 @@ func (c *serveCmd) config(stderr io.Writer) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, usagef("--members: %w", err)
 	}
-	slotFunction, err := store.ParseSlotFunction(c.SlotFunction)
+	slotFunction, err := node.ParseSlotFunction(c.SlotFunction)
 	if err != nil {
 		return node.Config{}, usagef("--slot-function: %w", err)
 	}

@@ -27,7 +27,7 @@ func arrows() map[string]arrow {
 		"shardrouter":        {[]string{"replica", "store", "peer", "wire", "network", "client"}, nil},
 		"node":               {[]string{"replica", "replica/controller", "shardrouter", "store", "peer", "network", "wire"}, nil}, // it wires them all
 		"client":             {[]string{"wire", "network"}, none},
-		"cmd/kvorum":         {[]string{"node", "client", "wire"}, nil},
+		"cmd/kvorum":         {[]string{"node", "client", "wire", "network"}, nil},
 		"linearizability":    {none, []string{"github.com/anishathalye/porcupine"}},
 		"jepsen-lite":        {[]string{"client", "linearizability", "wire", "network"}, none}, // network: to find free ports
 		"internal/wasmbuild": {none, none},

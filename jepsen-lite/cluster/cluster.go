@@ -221,14 +221,18 @@ func WaitFor(ctx context.Context, what string, condition func(context.Context) e
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	start := time.Now()
+	var said error
 	for {
 		err := condition(ctx)
 		if err == nil {
 			return nil
 		}
+		if said == nil || ctx.Err() == nil { // a condition that was cut short says nothing
+			said = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waited %s for %s: %w", time.Since(start).Round(time.Millisecond), what, err)
+			return fmt.Errorf("waited %s for %s: %w", time.Since(start).Round(time.Millisecond), what, said)
 		case <-tick.C:
 		}
 	}

@@ -29,8 +29,9 @@ func TestG1HeartbeatWaitsForTheMainLoop(t *testing.T) {
 
 	answered := make(chan error, 1)
 	var response raft.AppendEntriesResponse
+	impostor := s.impostor(other)
 	go func() {
-		answered <- s.impostor(other).AppendEntries(raft.ServerID(s.members[leader].ID), raft.ServerAddress(s.members[leader].ID), s.heartbeat(other, term+5), &response)
+		answered <- impostor.AppendEntries(raft.ServerID(s.members[leader].ID), raft.ServerAddress(s.members[leader].ID), s.heartbeat(other, term+5), &response)
 	}()
 	select {
 	case err := <-answered:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // howToReplace ends every message about a damaged folder. Nothing here ever writes to one.
@@ -93,7 +94,7 @@ func checkBoltPages(path string) (err error) {
 		}
 	}()
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return fmt.Errorf("%s is in use by another process: stop that kvorum, or give another folder with --data", path)
 	}
 	if err != nil {
