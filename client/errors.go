@@ -40,8 +40,8 @@ type Error struct {
 
 	endpoint     string        // host:port of the last attempt
 	retryAfter   time.Duration // what the server asked for
+	write        bool          // of an operation that may have an effect
 	notConnected bool          // the last attempt never had a connection
-	fromServer   bool          // the reply carried an outcome: some replica or router answered, no proxy
 }
 
 // Error says what was asked, the outcome, and why.
@@ -54,7 +54,7 @@ func (e *Error) Error() string {
 	switch {
 	case e.Outcome == wire.Unknown:
 		b.WriteString(": outcome unknown")
-	case e.Code != wire.CodeNotFound && e.Code != wire.CodePreconditionFailed:
+	case e.write && e.Code != wire.CodeNotFound && e.Code != wire.CodePreconditionFailed:
 		b.WriteString(": not applied")
 	}
 	if e.Status != 0 {

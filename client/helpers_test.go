@@ -126,6 +126,15 @@ func bare(status int) http.HandlerFunc {
 	}
 }
 
+// headless is problem behind a proxy that drops kvorum's headers, or a body that somebody else made up.
+func headless(code wire.Code) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", wire.ContentTypeProblem)
+		w.WriteHeader(wire.Codes[code].Status)
+		_, _ = io.WriteString(w, `{"code":"`+string(code)+`","outcome":"not-applied"}`)
+	}
+}
+
 // hangUp closes the connection without an answer.
 func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 

@@ -18,7 +18,7 @@ import (
 // problem reads an error reply. Without the server's word for it, no write counts as not applied, except for statuses
 // that HTTP servers and proxies give before they pass a request on.
 func (r *request) problem(response *http.Response, endpoint *url.URL) *Error {
-	e := &Error{Operation: r.operation, Key: r.key, Status: response.StatusCode, Receipt: parseReceipt(response.Header), endpoint: endpoint.Host}
+	e := &Error{Operation: r.operation, Key: r.key, write: r.write, Status: response.StatusCode, Receipt: parseReceipt(response.Header), endpoint: endpoint.Host}
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxProblem)) // what is there may still tell something
 	var problem wire.Problem
 	if strings.HasPrefix(response.Header.Get("Content-Type"), wire.ContentTypeProblem) && json.Unmarshal(body, &problem) == nil {
@@ -34,7 +34,6 @@ func (r *request) problem(response *http.Response, endpoint *url.URL) *Error {
 		e.retryAfter = time.Duration(seconds) * time.Second
 	}
 	said := wire.Outcome(response.Header.Get(wire.HeaderOutcome))
-	e.fromServer = said.Valid()
 	e.Outcome = r.outcome(said, e.Status)
 	if e.Outcome == wire.Unknown && e.Code == "" {
 		e.Code = wire.CodeUnknownOutcome

@@ -71,9 +71,9 @@ func settle(failure *Error, proved bool) *Error {
 }
 
 // keyProves: under an idempotency key the servers record each definite answer to the key's first execution and give it
-// again, so such an answer covers the earlier attempts too. Refusals before execution (429, 503, ...) are not recorded.
+// again, so such an answer, if it says not-applied, covers the earlier attempts too. Refusals before execution (429, 503, ...) are not recorded.
 func (r *request) keyProves(e *Error) bool {
-	return r.idempotencyKey != "" && e.fromServer && recorded(e.Code)
+	return r.idempotencyKey != "" && recorded(e.Code)
 }
 
 func recorded(code wire.Code) bool {

@@ -68,7 +68,7 @@ func (v valueArgument) read(p *program) ([]byte, error) {
 		if v.Value == nil && isTerminal(p.stdin) {
 			fmt.Fprintln(p.stderr, "Type the value, then end it with Ctrl-D.")
 		}
-		return io.ReadAll(p.stdin)
+		return io.ReadAll(p.input())
 	case strings.HasPrefix(*v.Value, "@"):
 		return os.ReadFile(strings.TrimPrefix(*v.Value, "@"))
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -84,11 +85,15 @@ func (c *getCmd) Run(p *program) error {
 	}
 	defer kv.Close()
 	item, err := kv.Get(p.ctx, c.Key)
+	var failure *client.Error
+	if errors.As(err, &failure) {
+		item.Receipt = failure.Receipt // that there is no such key has a receipt too
+	}
+	if r := item.Receipt; c.Receipt && r.Node != "" {
+		fmt.Fprintf(p.stderr, "revision %d, shard %d, node %s, epoch %d, term %d, index %d, %s\n", item.Revision, r.Shard, r.Node, r.Epoch, r.Term, r.Index, r.Consistency)
+	}
 	if err != nil {
 		return err
-	}
-	if r := item.Receipt; c.Receipt {
-		fmt.Fprintf(p.stderr, "revision %d, shard %d, node %s, epoch %d, term %d, index %d, %s\n", item.Revision, r.Shard, r.Node, r.Epoch, r.Term, r.Index, r.Consistency)
 	}
 	if c.JSON {
 		return json.NewEncoder(p.stdout).Encode(wire.Entry{Key: []byte(item.Key), Value: item.Value, Revision: item.Revision})

@@ -22,7 +22,7 @@ type devCmd struct {
 	SlotFunction string `default:"last-byte" enum:"last-byte,hash" help:"How keys are spread over slots: last-byte or hash (default ${default})."`
 
 	limits  `embed:""`
-	logging `embed:"" set:"log_level=warn"`
+	logging `embed:"" set:"log_level=error"`
 	Tuning  node.Tuning `embed:"" prefix:""`
 }
 
@@ -103,10 +103,10 @@ func (c *devCmd) welcome(p *program, dev *node.Dev, url, folder string) {
 	fmt.Fprintf(p.stdout, `
 Try it:
 
-  curl -X PUT --data-binary Ada %[1]s/v1/kv/user:a           # store
-  curl %[1]s/v1/kv/user:a                                    # retrieve
-  curl -X PUT -H 'If-Match: *' -d Eve %[1]s/v1/kv/user:a     # update what is there
-  curl -X DELETE %[1]s/v1/kv/user:a                          # delete
+  curl -X PUT -d Ada %[1]s/v1/kv/user:a                     # store
+  curl %[1]s/v1/kv/user:a                                   # retrieve
+  curl -X PUT -H 'If-Match: *' -d Eve %[1]s/v1/kv/user:a    # update what is there
+  curl -X DELETE %[1]s/v1/kv/user:a                         # delete
   kvorum cluster status%[2]s
 
 Ctrl-C stops it.
@@ -141,7 +141,7 @@ func awaitReady(ctx context.Context, url string, limit time.Duration) error {
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("the cluster did not get ready within %s: %w; see why with --log-level info", limit, err)
+			return fmt.Errorf("the cluster did not get ready within %s: %w; see why with --log-level=info", limit, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,18 @@ import (
 
 	"github.com/kvorum/kvorum/wire"
 )
+
+// TestMain takes out variables that would act as flags.
+func TestMain(m *testing.M) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "KVORUM_") {
+			if err := os.Unsetenv(name); err != nil {
+				panic(err)
+			}
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // fakeStore answers the API as far as the command line needs it. before, if set, may answer a request in its place.
 type fakeStore struct {

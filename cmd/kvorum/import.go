@@ -68,7 +68,7 @@ func (c *importCmd) Run(p *program) error {
 
 func (c *importCmd) openFile(p *program) (in io.ReadCloser, size int64, err error) {
 	if c.File == "-" {
-		return io.NopCloser(p.stdin), -1, nil
+		return io.NopCloser(p.input()), -1, nil
 	}
 	file, err := os.Open(c.File)
 	if err != nil {
@@ -203,8 +203,9 @@ func (j *importJob) save() error {
 	if j.cmd.Progress == "" {
 		return nil
 	}
-	size, sum := j.source.headSum()
-	return j.tracker.state().save(j.cmd.Progress, size, sum)
+	state := j.tracker.state()
+	size, sum := j.source.headSum(state.Offset)
+	return state.save(j.cmd.Progress, size, sum)
 }
 
 // refuse reports a line that will never be stored; after ten it only counts.

@@ -58,7 +58,7 @@ func (s *source) resume(state progressState) error {
 		return errors.New("the file is shorter than what the progress file says was imported: is it another file?")
 	}
 	s.keep(head)
-	if _, sum := s.headSum(); sum != state.HeadSum {
+	if _, sum := s.headSum(state.HeadBytes); sum != state.HeadSum {
 		return errors.New("the file does not begin as the one that the progress file was written for: remove the progress file to start anew")
 	}
 	if _, err := io.CopyN(io.Discard, s.in, state.Offset-state.HeadBytes); err != nil {
@@ -130,10 +130,11 @@ func (s *source) keep(raw []byte) {
 	}
 }
 
-// headSum gives the length and the SHA-256 of the beginning of what was read.
-func (s *source) headSum() (int64, string) {
+// headSum gives the length and the SHA-256 of the beginning of the file, of no more than upTo bytes.
+func (s *source) headSum(upTo int64) (int64, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sum := sha256.Sum256(s.head)
-	return int64(len(s.head)), hex.EncodeToString(sum[:])
+	head := s.head[:min(int64(len(s.head)), upTo)]
+	sum := sha256.Sum256(head)
+	return int64(len(head)), hex.EncodeToString(sum[:])
 }

@@ -55,8 +55,7 @@ func FuzzSource(f *testing.F) {
 				t.Fatalf("resumed: %+v, want %+v", again, line)
 			}
 			state.Line, state.Offset = line.number, line.end
-			state.HeadBytes, state.HeadSum = s.headSum()
-			state.HeadBytes = min(state.HeadBytes, state.Offset)
+			state.HeadBytes, state.HeadSum = s.headSum(state.Offset)
 		}
 	})
 }

@@ -26,16 +26,21 @@ const description = `A sharded, replicated, linearizable key-value store with an
 
 Try it:
 
-    kvorum dev                                 # a whole cluster in this process
-    curl -X PUT  --data-binary Ada 127.0.0.1:8080/v1/kv/user:a
+    kvorum dev                      # a whole cluster in this process
+    curl -X PUT -d Ada 127.0.0.1:8080/v1/kv/user:a
     curl 127.0.0.1:8080/v1/kv/user:a
     kvorum put user:b Bob && kvorum list && kvorum cluster status
 
-Each flag can also be given as an environment variable, KVORUM_ and its name (--data-dir: KVORUM_DATA_DIR), or in
-the YAML file of --config (data-dir: /var/lib/kvorum). The command line wins over the environment, that over the file.
+Each flag can also be given as an environment variable (--max-requests is
+KVORUM_MAX_REQUESTS) or in the YAML file of --config (max-requests: 100).
+The command line wins over the environment, and that over the file.
 
-Exit codes: 0 done; 1 an error, or the operation was not applied; 2 wrong usage; 3 the outcome of a write is unknown:
-it may or may not have taken effect; 4 no such key, or the condition did not hold.`
+Exit codes:
+  0  done
+  1  an error, or the operation was not applied
+  2  wrong usage
+  3  the outcome of a write is unknown: it may or may not have taken effect
+  4  no such key, or the condition did not hold`
 
 // cli is the whole command line, as kong reads it.
 type cli struct {
@@ -61,6 +66,11 @@ type program struct {
 	ctx            context.Context
 	stdin          io.Reader
 	stdout, stderr io.Writer
+}
+
+// input is standard input, given up when the program is interrupted.
+func (p *program) input() io.Reader {
+	return &interruptible{ctx: p.ctx, in: p.stdin, done: make(chan readResult, 1)}
 }
 
 // exitRequest carries kong's wish to exit (after --help) up to run, as kong does not return by itself then.

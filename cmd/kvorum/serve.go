@@ -83,7 +83,7 @@ func (c *serveCmd) config(stderr io.Writer) (node.Config, error) {
 	config.Cluster, config.Shard, config.Node, config.ShardCount, config.SlotFunction = c.Cluster, c.Shard, c.Node, c.ShardCount, slotFunction
 	config.Members, config.Seeds, config.Listen, config.PeerListen, config.AdvertiseAPI = members, c.Seeds, c.Listen, c.PeerListen, c.AdvertiseAPI
 	config.DataDir, config.Tuning, config.Version = c.Data, c.Tuning, version()
-	config.Logger = c.logging.logger(stderr).With("node", c.Node)
+	config.Logger = c.logging.logger(stderr)
 	return config, nil
 }
 
@@ -97,10 +97,10 @@ func (c *serveCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	config.Logger.Info("serving", "cluster", c.Cluster, "shard", c.Shard, "api", opened.APIAddress(), "peers", opened.PeerAddress(), "data", c.Data, "version", version())
+	config.Logger.Info("serving", "node", c.Node, "cluster", c.Cluster, "shard", c.Shard, "api", opened.APIAddress(), "peers", opened.PeerAddress(), "data", c.Data, "version", version())
 	failure := opened.Wait(p.ctx)
 	if failure == nil {
-		config.Logger.Info("stopping", "grace", c.ShutdownGrace)
+		config.Logger.Info("stopping", "node", c.Node, "grace", c.ShutdownGrace)
 	}
 	return errors.Join(failure, closeWithin(c.ShutdownGrace, opened.Close))
 }
