@@ -71,8 +71,8 @@ func refusalOutput(e *client.Error) lin.Output {
 	return lin.Output{}
 }
 
-// worker is one client: a random mix of everything a register can do, each value unique. Half of the workers send their
-// writes once; the other half repeat them under idempotency keys until they know what became of them.
+// worker is one client: a random mix of everything a register can do, each value unique. Half of the workers repeat
+// their writes under idempotency keys until they know what became of them, the others only what was surely not applied.
 type worker struct {
 	id     int
 	rec    *recorder
@@ -88,10 +88,7 @@ func startWorkers(ctx context.Context, t *testing.T, c *cluster.Cluster, rec *re
 	endpoints := c.Endpoints()
 	for id := range workers {
 		turned := append(append([]string{}, endpoints[id:]...), endpoints[:id]...)
-		config := client.Config{Endpoints: turned, AttemptTimeout: 5 * time.Second, DirectRouting: id%4 >= 2}
-		if config.AutoIdempotency = id%2 == 1; !config.AutoIdempotency {
-			config.Retry.MaxAttempts = 1
-		}
+		config := client.Config{Endpoints: turned, AttemptTimeout: 5 * time.Second, AutoIdempotency: id%2 == 1, DirectRouting: id%4 >= 2}
 		cl, err := client.New(config)
 		check(t, err)
 		w := &worker{id: id, rec: rec, client: cl, random: rand.New(rand.NewPCG(uint64(id), 7)), known: map[string]uint64{}}

@@ -64,8 +64,8 @@ func TestRefusedStarts(t *testing.T) {
 		{name: "identity gone", node: s0, prepare: removeFile("identity.json"), want: []string{"identity"}},
 		{name: "identity garbled", node: s0, prepare: overwrite("identity.json", 0, []byte("garbage")), want: []string{"identity.json", "corrupt"}},
 		{name: "log garbled", node: s0, prepare: garbleAll("*.db"), want: []string{"corrupt"}},
-		{name: "log truncated", node: s0, prepare: truncateAll("*.db"), want: []string{"corrupt"}},
-		{name: "log gone", node: s0, prepare: removeAll("*.db"), want: []string{".db"}},
+		{name: "log truncated", node: s0, prepare: truncateAll("*.db"), want: []string{"truncated", "new id"}},
+		{name: "log gone", node: s0, prepare: removeAll("*.db"), want: []string{"raft.db is gone", "new id"}},
 		{name: "snapshots garbled", node: s0, prepare: garbleAll("state.bin"), want: []string{"snapshot"}},
 	} {
 		t.Run(r.name, func(t *testing.T) { r.run(ctx, t) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,7 +14,8 @@ import (
 	"github.com/kvorum/kvorum/wire"
 )
 
-// writers store unique keys until they are stopped, each write sent once, and remember what each one came to.
+// writers store unique keys until they are stopped and remember what each write came to. They use no idempotency keys: the
+// client repeats only what was surely not applied.
 type writers struct {
 	acked   atomic.Int64
 	stopped atomic.Bool
@@ -27,13 +29,16 @@ type writers struct {
 	never    map[string]string    // of outcome not-applied
 }
 
+// padding makes logs grow: a full disk shows only when they need new blocks.
+const padding = 2000
+
 // startWriters starts n writers that use all of the endpoints in turn.
 func startWriters(ctx context.Context, t *testing.T, n int, endpoints []string) *writers {
 	t.Helper()
 	w := &writers{values: map[string]string{}, outcomes: map[wire.Outcome]int{}, failures: map[string]int{}, maybe: map[string]string{}, never: map[string]string{}}
 	for i := range n {
 		turned := append(append([]string{}, endpoints[i%len(endpoints):]...), endpoints[:i%len(endpoints)]...)
-		c, err := client.New(client.Config{Endpoints: turned, Retry: client.RetryPolicy{MaxAttempts: 1}})
+		c, err := client.New(client.Config{Endpoints: turned})
 		check(t, err)
 		w.done.Go(func() {
 			defer c.Close()
@@ -46,7 +51,7 @@ func startWriters(ctx context.Context, t *testing.T, n int, endpoints []string) 
 }
 
 func (w *writers) write(ctx context.Context, c *client.Client, key string) {
-	value := "value of " + key
+	value := "value of " + key + strings.Repeat(".", padding)
 	_, err := c.Put(ctx, key, []byte(value))
 	outcome := client.OutcomeOf(err)
 	w.mu.Lock()

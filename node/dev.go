@@ -168,10 +168,10 @@ func (d *Dev) openRouter(cfg DevConfig, front net.Listener) {
 	limits := cfg.Limits.withDefaults()
 	gatherers := prometheus.Gatherers{}
 	registry := prometheus.NewRegistry()
-	gatherers = append(gatherers, registry)
+	gatherers = append(gatherers, labelled(registry, "node", "router"))
 	var seeds []string
 	for _, n := range d.Nodes {
-		gatherers = append(gatherers, n.registry)
+		gatherers = append(gatherers, labelled(n.registry, "node", n.cfg.Node))
 		seeds = append(seeds, n.peerAddr)
 	}
 	d.router = shardrouter.New(shardrouter.Config{

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -179,16 +178,13 @@ func (g *subBatch) take(op replica.Operation) wire.BatchResult {
 	return result
 }
 
-// lost is the outcome of an operation whose result did not come.
+// lost is the outcome of an operation whose result did not come. Whatever became of the batch, its gets changed nothing.
 func lost(op replica.Operation, err error) error {
-	var link *linkError
-	switch {
-	case !errors.As(err, &link):
-		return err
-	case op.Reads():
-		return cannotRead(err)
+	err = final(err)
+	if failed := replica.AsError(err); op.Reads() && failed.Outcome() == wire.Unknown {
+		return replica.Failure(wire.CodeUnreachable, "the value did not come (%s): try again", failed.Detail)
 	}
-	return final(err)
+	return err
 }
 
 // hereResults are results of this process.

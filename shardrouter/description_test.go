@@ -107,7 +107,12 @@ func (d *description) conforms(q request, r reply, path string) error {
 	if r.header.Get("Content-Type") != ndjson {
 		return validate(r.body, "")
 	}
-	for line := range bytes.SplitSeq(bytes.TrimSuffix(r.body, []byte("\n")), []byte("\n")) {
+	lines := bytes.Split(bytes.TrimSuffix(r.body, []byte("\n")), []byte("\n"))
+	const sample = 40 // validating is slow: of long streams, the beginning and the end
+	if len(lines) > 2*sample {
+		lines = append(lines[:sample:sample], lines[len(lines)-sample:]...)
+	}
+	for _, line := range lines {
 		if err := validate(line, ""); err != nil {
 			return err
 		}

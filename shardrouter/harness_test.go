@@ -59,7 +59,7 @@ func sharedCluster(t *testing.T) *cluster {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shared.c = openCluster(t, folder, 3, 3)
+		shared.c = openCluster(t, folder, 3, 3, controller.DefaultTuning())
 	}
 	return shared.c
 }
@@ -67,7 +67,7 @@ func sharedCluster(t *testing.T) *cluster {
 // ownCluster is one that the test may break.
 func ownCluster(t *testing.T, shards, replicas int) *cluster {
 	t.Helper()
-	c := openCluster(t, t.TempDir(), shards, replicas)
+	c := openCluster(t, t.TempDir(), shards, replicas, quick())
 	t.Cleanup(func() {
 		if err := c.close(); err != nil {
 			t.Log("closing the cluster:", err)
@@ -76,10 +76,10 @@ func ownCluster(t *testing.T, shards, replicas int) *cluster {
 	return c
 }
 
-func openCluster(t *testing.T, folder string, shards, replicas int) *cluster {
+func openCluster(t *testing.T, folder string, shards, replicas int, tuning controller.Tuning) *cluster {
 	t.Helper()
 	dev, err := node.OpenDev(context.Background(), node.DevConfig{
-		Listen: "127.0.0.1:0", DataDir: folder, Shards: shards, Replicas: replicas, Tuning: quick(), Version: "test",
+		Listen: "127.0.0.1:0", DataDir: folder, Shards: shards, Replicas: replicas, Tuning: tuning, Version: "test",
 	})
 	if err != nil {
 		t.Fatal(err)

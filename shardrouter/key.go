@@ -48,11 +48,17 @@ func (r *Router) answerKey(w http.ResponseWriter, httpReq *http.Request, start t
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(httpReq.Context(), r.cfg.RequestTimeout)
-	defer cancel()
 	k := &keyRequest{router: r, w: w, http: httpReq, req: &req, start: start}
+	readsHere := req.Operation.Reads() && r.isLocal(shard)
+	if readsHere { // the usual read, at the least cost
+		if err := k.here(httpReq.Context()); err == nil || !elsewhere(err) {
+			return err
+		}
+	}
+	ctx, cancel := context.WithDeadline(httpReq.Context(), start.Add(r.cfg.RequestTimeout))
+	defer cancel()
 	if req.Operation.Reads() {
-		return r.read(ctx, shard, req.Consistency != wire.Linearizable, k.attempt)
+		return r.readAround(ctx, shard, req.Consistency != wire.Linearizable, readsHere, k.attempt)
 	}
 	return r.write(ctx, shard, k.attempt)
 }

@@ -60,8 +60,8 @@ func (b *leaderBook) forget(shard uint32, node string) {
 
 const (
 	probeTimeout = 500 * time.Millisecond // for one replica to answer
-	probeFresh   = 20 * time.Millisecond  // a result is good for this long: thousands may wait for one election
-	firstPause   = 10 * time.Millisecond  // between rounds, doubling up to lastPause
+	probeFresh   = 5 * time.Millisecond   // a result is good for this long: thousands may wait for one election
+	firstPause   = 10 * time.Millisecond  // between rounds, doubling up to lastPause; longer than probeFresh
 	lastPause    = 160 * time.Millisecond
 )
 
@@ -155,9 +155,10 @@ func (r *Router) leaderTarget(ctx context.Context, shard uint32, avoid map[strin
 			return t, nil
 		}
 	}
-	for {
+	for paused := false; ; paused = true {
 		node, seen := r.findLeader(ctx, shard)
-		if t, ok := r.targetOf(shard, node); ok {
+		// One that has just refused is asked again only when it still says that it leads after a pause.
+		if t, ok := r.targetOf(shard, node); ok && (paused || !avoid[node]) {
 			clear(avoid)
 			return t, nil
 		}

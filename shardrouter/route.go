@@ -63,11 +63,15 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 			return givenUp(shard, last)
 		}
 		last = try(ctx, to)
+		r.quiet.note(to.node, last)
 		if last == nil {
 			r.leaders.learn(shard, to.node)
 			return nil
 		}
 		if !unharmed(last) {
+			if link := (*linkError)(nil); errors.As(last, &link) {
+				r.leaders.forget(shard, to.node) // it may be paused or cut off: the next write asks who leads
+			}
 			return final(last)
 		}
 		r.leaders.forget(shard, to.node)
@@ -86,18 +90,14 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 
 // read carries a read out at any replica that answers, asking round after round until the waiter's time is up.
 func (r *Router) read(ctx context.Context, shard uint32, spread bool, try attempt) error {
-	if r.isLocal(shard) { // the usual case, without a list of who else could be asked
-		err := try(ctx, target{shard: shard, node: r.cfg.Self.Node, local: true})
-		if err == nil {
-			return nil
-		}
-		if !elsewhere(err) {
-			return final(err)
-		}
-	}
+	return r.readAround(ctx, shard, spread, false, try)
+}
+
+// readAround is read, for one that the local replica may have failed to answer already.
+func (r *Router) readAround(ctx context.Context, shard uint32, spread, localFailed bool, try attempt) error {
 	wait := r.newWaiter()
 	for round := 0; ; round++ {
-		reached, last := r.readRound(ctx, shard, spread, round == 0, try)
+		reached, last := r.readRound(ctx, shard, spread, localFailed && round == 0, try)
 		if last == nil && reached {
 			return nil
 		}
@@ -121,6 +121,7 @@ func (r *Router) readRound(ctx context.Context, shard uint32, spread, skipLocal 
 			continue
 		}
 		err := try(ctx, to)
+		r.quiet.note(to.node, err)
 		if err == nil || !elsewhere(err) {
 			return true, err
 		}

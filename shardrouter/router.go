@@ -85,6 +85,7 @@ type Router struct {
 	link    *http.Transport
 	directory
 	leaders leaderBook
+	quiet   quietBook
 	seeds   seedBook
 	turn    atomic.Uint32 // spreads reads that any replica may answer
 	handler http.Handler
@@ -100,6 +101,7 @@ func New(cfg Config) *Router {
 	}
 	r.directory.init(cfg)
 	r.leaders.init()
+	r.quiet.init()
 	r.link = newTransport(cfg.Self)
 	r.metrics = newMetrics(cfg.Registerer, r)
 	r.handler = r.routes()

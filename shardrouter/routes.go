@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/kvorum/kvorum/replica"
 	"github.com/kvorum/kvorum/wire"
@@ -41,7 +40,7 @@ func (r *Router) routes() http.Handler {
 		m.Path(pathHealth + check).Handler(r.health(check, passes))
 	}
 	m.Path(pathOpenAPI).Handler(r.serve("openapi", http.MethodGet, r.serveOpenAPI))
-	m.Path(pathMetrics).Handler(r.serveMetrics())
+	m.Path(pathMetrics).HandlerFunc(r.serveMetrics)
 	m.NotFoundHandler = http.HandlerFunc(r.serveNothing)
 	return m
 }
@@ -111,26 +110,4 @@ func (r *Router) serveOpenAPI(w http.ResponseWriter, _ *http.Request) error {
 	w.Header()[wire.HeaderOutcome] = []string{string(wire.Applied)}
 	_, _ = w.Write([]byte(wire.OpenAPI())) // the client has gone away: nobody is left to tell
 	return nil
-}
-
-// serveMetrics is not bounded by the limiter: it must answer when nothing else does.
-func (r *Router) serveMetrics() http.Handler {
-	var exposition http.Handler
-	if r.cfg.Gatherer != nil {
-		exposition = promhttp.HandlerFor(r.cfg.Gatherer, promhttp.HandlerOpts{})
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		start := time.Now()
-		r.ids.Name(w, req)
-		if err := allow(w, req, http.MethodGet); err != nil {
-			r.fail(w, req, "metrics", err, start)
-			return
-		}
-		if exposition == nil {
-			r.fail(w, req, "metrics", replica.Failure(wire.CodeNoSuchPath, "this node was built without metrics"), start)
-			return
-		}
-		w.Header()[wire.HeaderOutcome] = []string{string(wire.Applied)}
-		exposition.ServeHTTP(w, req)
-	})
 }

@@ -38,7 +38,8 @@ func (r *Router) targetOf(shard uint32, node string) (target, bool) {
 }
 
 // readOrder is the order in which a shard's replicas are asked for a read: the local one, since it costs no hop; the
-// leader, since it costs no second one; the others. With spread, when any replica may answer, the load is spread.
+// leader, since it costs no second one; the others; last those that lately did not answer. With spread, when any replica may
+// answer, the load is spread.
 func (r *Router) readOrder(shard uint32, spread bool) []target {
 	targets := r.targets(shard)
 	leader := r.localLeader(shard)
@@ -54,12 +55,14 @@ func (r *Router) readOrder(shard uint32, spread bool) []target {
 		switch {
 		case t.local:
 			return 0
+		case r.quiet.has(t.node):
+			return 3
 		case t.node == leader && !spread:
 			return 1
 		}
 		return 2
 	}
-	for want := range 3 {
+	for want := range 4 {
 		for i := range targets {
 			if t := targets[(first+i)%len(targets)]; rank(t) == want {
 				ordered = append(ordered, t)

@@ -38,7 +38,7 @@ func BenchmarkApplyPut(b *testing.B) {
 	for _, size := range []int{1, 64, 512} {
 		b.Run(fmt.Sprintf("entry=%d", size), func(b *testing.B) { benchmarkPuts(b, size, "") })
 	}
-	b.Run("entry=512/idempotency-key", func(b *testing.B) { benchmarkPuts(b, 512, "key-of-the-request") })
+	b.Run("keyed=512", func(b *testing.B) { benchmarkPuts(b, 512, "key-of-the-request") })
 }
 
 func benchmarkPuts(b *testing.B, size int, idempotencyKey string) {

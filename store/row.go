@@ -82,9 +82,9 @@ func (c *cursor) firstResult(s Slot, o *operation) {
 	o.index, o.term, o.time = c.uvarint(), c.uvarint(), c.uvarint()
 }
 
-// rowDegree sets the size of the ordered map's nodes: rowDegree-1 to 2*rowDegree-1 rows. Large nodes make shallow trees,
+// mapDegree sets the size of the ordered maps' nodes: up to 2*mapDegree-1 rows. Large nodes make shallow trees,
 // small ones make less to copy on the first write after a view; measured with BenchmarkApplyPut.
-const rowDegree = 16
+const mapDegree = 8
 
 // slotContent is all that belongs to one slot. The machine works on one; a View holds frozen copies, made in O(1).
 type slotContent struct {

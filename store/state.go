@@ -30,7 +30,8 @@ type state struct {
 func newState() *state {
 	st := new(state)
 	for i := range st.slots {
-		st.slots[i].rows = *btree.NewMap[string, *row](rowDegree)
+		st.slots[i].rows = *btree.NewMap[string, *row](mapDegree)
+		st.slots[i].operations = *btree.NewMap[string, *operation](mapDegree)
 	}
 	return st
 }

@@ -85,7 +85,8 @@ type Controller struct {
 	freshAt           atomic.Int64  // nanoseconds since started: begin of the newest round whose index is applied here; 0 = none
 	logged            logSize
 	restores          atomic.Uint64 // calls of fsm.Restore
-	restoresChecked   uint64        // those that repair has looked at; supervise's own
+	restoresChecked   uint64        // those that repair has looked at; superviseHealth's own, like shortSince
+	shortSince        time.Time     // since when raft believes in entries that the log lacks; zero = it does not
 	transferringSince atomic.Int64  // nanoseconds since started: since when raft refuses writes for a transfer; 0 = it does not
 	snapshotAt        atomic.Int64  // unix nanoseconds of the newest snapshot, 0 = none
 	draining          atomic.Bool   // not ready any more, still serving

@@ -21,7 +21,10 @@ const (
 // String gives the name used in status and metrics.
 func (s diskState) String() string { return [...]string{"ok", "full", "stalled"}[s] }
 
-const reserveFile = "reserve"
+const (
+	reserveFile = "reserve"
+	leastRoom   = 1 << 20 // bytes that must fit beside the reserve before a full disk counts as well again
+)
 
 // diskWatch is guard G7: it sees every write to the log and the vote, and knows when the disk is full or stalled. While it
 // is not ok the transport is silent (see transport.go), so that a leader that can't write doesn't stay leader. Both states
@@ -86,6 +89,13 @@ func (d *diskWatch) hold(write func() error) error {
 	}
 }
 
+// refusal is the error that log entries meet while the disk is full: the room that the reserve left is for votes and terms.
+func (d *diskWatch) refusal() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.failed
+}
+
 func (d *diskWatch) state() diskState {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -111,7 +121,15 @@ func (d *diskWatch) probe() {
 			return
 		}
 	}
-	err := writeSynced(path+".tmp", make([]byte, d.reserve))
+	// The failed write freed the reserve, so the reserve alone would fit again on a disk as full as before: more must fit.
+	size := d.reserve
+	if failed != nil {
+		size += max(d.reserve, leastRoom)
+	}
+	err := writeSynced(path+".tmp", make([]byte, size))
+	if err == nil {
+		err = os.Truncate(path+".tmp", d.reserve)
+	}
 	if err == nil {
 		err = os.Rename(path+".tmp", path)
 	}

@@ -69,10 +69,9 @@ func (s gatedLog) StoreLogs(logs []*raft.Log) error {
 	return s.LogStore.StoreLogs(logs)
 }
 
+// DeleteRange hangs like a write, but does not fail: a full disk may still do with less.
 func (s gatedLog) DeleteRange(low, high uint64) error {
-	if err := s.gate.pass(); err != nil {
-		return err
-	}
+	_ = s.gate.pass()
 	return s.LogStore.DeleteRange(low, high)
 }
 

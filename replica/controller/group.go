@@ -29,10 +29,17 @@ type stores struct {
 	snapshots *raft.FileSnapshotStore
 }
 
-// openStores checks the files, then opens them.
+// openStores checks the files, then opens them. Nothing is written to a folder that fails a check.
 func (c *Controller) openStores() (*stores, error) {
 	path := filepath.Join(c.cfg.DataDir, logFile)
-	if err := checkLogFile(path); err != nil {
+	if err := c.checkLogFile(path); err != nil {
+		return nil, err
+	}
+	snapshots, err := c.openSnapshots()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkLog(path, snapshots); err != nil {
 		return nil, err
 	}
 	b, err := raftboltdb.New(raftboltdb.Options{
@@ -49,20 +56,12 @@ func (c *Controller) openStores() (*stores, error) {
 	if err := syncFolder(c.cfg.DataDir); err != nil { // bbolt never syncs the folder its file is made in
 		return nil, errors.Join(err, b.Close())
 	}
-	snapshots, err := c.openSnapshots()
-	if err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
-	s := &stores{
+	return &stores{
 		bolt:      b,
 		log:       &logStore{LogStore: b, disk: c.disk, cache: newLogCache(c.cfg.Tuning.LogCacheBytes), observe: c.observeLogWrite},
 		votes:     &voteStore{store: b, gate: c.disk.hold},
 		snapshots: snapshots,
-	}
-	if err := c.checkLog(s); err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
-	return s, nil
+	}, nil
 }
 
 // group is one instance of raft on the stores. The controller can replace it (guard G8) without restarting the process.

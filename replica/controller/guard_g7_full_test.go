@@ -85,6 +85,18 @@ func TestG7FullDiskRefusesWithItsName(t *testing.T) {
 	s.mustPutAt(0, "k", "v")
 }
 
+// TestG7FullDiskHandsOver: a leader that knows its disk to be full hands over, even if nobody would campaign by itself.
+func TestG7FullDiskHandsOver(t *testing.T) {
+	s := newLinkedShard(t, 3, func(_ int, cfg *Config) { patient(cfg) })
+	s.electFirst(0)
+	s.allReady()
+	s.fillDisk(0)
+	_ = s.nodes[0].disk.watch(func() error { return syscall.ENOSPC })
+	s.mustPutAt(s.leader(0), "k", "v")
+	s.freeDisk(0)
+	s.allReady()
+}
+
 // TestG7FullDiskIsNotElected: a node that can't store entries must not win elections, though it can still vote.
 func TestG7FullDiskIsNotElected(t *testing.T) {
 	s := newLinkedShard(t, 3, func(i int, cfg *Config) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
@@ -21,9 +22,15 @@ import (
 const howToReplace = "this replica can't be trusted any more: keep the folder for inspection, and replace the replica by one with a new id and an empty folder (its data is on the shard's other members)"
 
 // checkLogFile looks at the bolt file before bolt maps it into memory: a truncated file would end the process by a signal.
-func checkLogFile(path string) error {
+// The file is made, durably, before the shard is formed: one that is gone afterwards took votes and acknowledged entries
+// with it, like a wiped disk (guard G11).
+func (c *Controller) checkLogFile(path string) error {
 	f, err := os.Open(path)
+	formed := c.folder.identity().Formed
 	if errors.Is(err, fs.ErrNotExist) {
+		if formed {
+			return fmt.Errorf("%s is gone; bring it back, or else %s", path, howToReplace)
+		}
 		return nil
 	}
 	if err != nil {
@@ -34,17 +41,17 @@ func checkLogFile(path string) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() == 0 {
+	if info.Size() == 0 && !formed {
 		return nil // a crash before bolt wrote anything: bolt makes it anew, and nothing was promised yet
 	}
-	need, err := boltHighWater(f, info.Size())
+	meta, err := readBoltMeta(f, info.Size())
 	if err != nil {
 		return fmt.Errorf("%s is corrupt (%w); %s", path, err, howToReplace)
 	}
-	if info.Size() < need {
+	if need := int64(meta.pages) * meta.pageSize; info.Size() < need {
 		return fmt.Errorf("%s is truncated: it has %d bytes and needs %d; %s", path, info.Size(), need, howToReplace)
 	}
-	return checkBoltPages(path)
+	return checkBoltPages(path, f, info.Size())
 }
 
 // Layout of a bbolt meta page: a 16-byte page header, then magic, version, page size, flags (4 bytes each), root bucket
@@ -55,15 +62,22 @@ const (
 	boltMetaBytes  = 64
 )
 
-// boltHighWater returns how long the file must be by its newest valid meta page.
-func boltHighWater(f io.ReaderAt, size int64) (int64, error) {
-	var need, transaction int64 = 0, -1
+// boltMeta is what the newest valid meta page says.
+type boltMeta struct {
+	pageSize    int64
+	root, pages uint64
+	transaction uint64
+}
+
+// readBoltMeta finds the newest valid meta page: a crash can leave one of the two invalid.
+func readBoltMeta(f io.ReaderAt, size int64) (boltMeta, error) {
+	var newest boltMeta
 	for _, pageSize := range []int64{4096, 8192, 16384, 32768, 65536, 1024, 2048} {
 		for page := int64(0); page < 2; page++ {
 			var b [boltMetaBytes]byte
 			if n, err := f.ReadAt(b[:], page*pageSize+boltMetaOffset); n < len(b) {
 				if err != nil && !errors.Is(err, io.EOF) {
-					return 0, err
+					return boltMeta{}, err
 				}
 				continue
 			}
@@ -72,28 +86,29 @@ func boltHighWater(f io.ReaderAt, size int64) (int64, error) {
 			if binary.LittleEndian.Uint32(b[0:]) != boltMagic || binary.LittleEndian.Uint64(b[56:]) != sum.Sum64() || int64(binary.LittleEndian.Uint32(b[8:])) != pageSize {
 				continue
 			}
-			if tx := int64(binary.LittleEndian.Uint64(b[48:])); tx > transaction {
-				transaction, need = tx, int64(binary.LittleEndian.Uint64(b[40:]))*pageSize
+			m := boltMeta{pageSize: pageSize, root: binary.LittleEndian.Uint64(b[16:]), pages: binary.LittleEndian.Uint64(b[40:]), transaction: binary.LittleEndian.Uint64(b[48:])}
+			if newest.pages == 0 || m.transaction > newest.transaction {
+				newest = m
 			}
 		}
-		if transaction >= 0 {
-			return need, nil
+		if newest.pages > 0 {
+			return newest, nil
 		}
 	}
 	if size < 4*1024 {
-		return 0, errors.New("it is too short for a log")
+		return boltMeta{}, errors.New("it is too short for a log")
 	}
-	return 0, errors.New("neither of its two meta pages is valid")
+	return boltMeta{}, errors.New("neither of its two meta pages is valid")
 }
 
 // checkBoltPages walks all pages. bolt panics on some kinds of damage; that is an error here like any other.
-func checkBoltPages(path string) (err error) {
+func checkBoltPages(path string, f io.ReaderAt, size int64) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s is corrupt (%v); %s", path, p, howToReplace)
 		}
 	}()
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, ReadOnly: true})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return fmt.Errorf("%s is in use by another process: stop that kvorum, or give another folder with --data", path)
 	}
@@ -101,6 +116,13 @@ func checkBoltPages(path string) (err error) {
 		return fmt.Errorf("%s is corrupt (%w); %s", path, err, howToReplace)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	meta, err := readBoltMeta(f, size) // again: now we hold the file's lock
+	if err == nil {
+		err = checkBoltTree(f, meta)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is corrupt (%w); %s", path, err, howToReplace)
+	}
 	return db.View(func(tx *bolt.Tx) error {
 		var first error
 		for e := range tx.Check() { // drained: the checker blocks otherwise
@@ -130,17 +152,28 @@ func (c *Controller) openSnapshots() (*raft.FileSnapshotStore, error) {
 }
 
 // checkLog refuses a log that raft would only find damaged while serving: an entry with a wrong checksum, a gap, or a log
-// that does not reach down to the newest snapshot.
-func (c *Controller) checkLog(s *stores) error {
-	snapshot, err := newestSnapshot(s.snapshots)
+// that does not reach down to the newest snapshot. It opens the log for reading only.
+func (c *Controller) checkLog(path string, snapshots *raft.FileSnapshotStore) error {
+	snapshot, err := newestSnapshot(snapshots)
 	if err != nil {
 		return fmt.Errorf("data folder %s: the newest snapshot is corrupt (%w); %s", c.cfg.DataDir, err, howToReplace)
 	}
-	first, err := s.log.FirstIndex()
+	if !c.folder.identity().Formed {
+		return nil // raft has not run yet; the file may be missing or half made
+	}
+	b, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bolt.Options{Timeout: time.Second, ReadOnly: true}})
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return errors.Join(c.checkEntries(&logStore{LogStore: b, cache: newLogCache(0)}, snapshot), b.Close())
+}
+
+func (c *Controller) checkEntries(log *logStore, snapshot uint64) error {
+	first, err := log.FirstIndex()
 	if err != nil {
 		return err
 	}
-	last, err := s.log.LastIndex()
+	last, err := log.LastIndex()
 	if err != nil {
 		return err
 	}
@@ -149,7 +182,7 @@ func (c *Controller) checkLog(s *stores) error {
 	}
 	var entry raft.Log
 	for i := first; i <= last && i > 0; i++ {
-		if err := s.log.GetLog(i, &entry); err != nil {
+		if err := log.GetLog(i, &entry); err != nil {
 			return fmt.Errorf("data folder %s: log entry %d is damaged (%w); %s", c.cfg.DataDir, i, err, howToReplace)
 		}
 		if entry.Index != i {

@@ -100,14 +100,11 @@ func (s *linkedShard) cutBoth(a int, others ...int) {
 // allReady waits until nobody has anything left to do but raft's own traffic.
 func (s *linkedShard) allReady() {
 	s.t.Helper()
-	eventually(s.t, "all nodes to be ready", func() bool {
-		for _, c := range s.nodes {
-			if c != nil && len(c.NotReady()) > 0 {
-				return false
-			}
+	for i, c := range s.nodes {
+		if c != nil {
+			eventually(s.t, s.members[i].ID+" to be ready", func() bool { return len(c.NotReady()) == 0 })
 		}
-		return true
-	})
+	}
 }
 
 // lead makes node i the leader.
@@ -225,4 +222,21 @@ func testMembers(n int) []wire.Member {
 		out = append(out, wire.Member{ID: "n" + string(rune('0'+i)), PeerAddress: "127.0.0.1:1"})
 	}
 	return out
+}
+
+// newUnstartedShard has folders and addresses for n nodes, and none of them runs.
+func newUnstartedShard(t testing.TB, n int) *testShard {
+	s := &testShard{t: t, nodes: make([]*Controller, n), members: testMembers(n)}
+	for i := range n {
+		l := s.listen("127.0.0.1:0")
+		s.members[i].PeerAddress = l.Addr().String()
+		l.Close()
+		s.folders = append(s.folders, filepath.Join(t.TempDir(), s.members[i].ID))
+	}
+	t.Cleanup(func() {
+		for i := range s.nodes {
+			s.stop(i)
+		}
+	})
+	return s
 }

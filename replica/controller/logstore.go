@@ -29,6 +29,9 @@ type logStore struct {
 
 // StoreLogs implements raft.LogStore: durable and atomic on return.
 func (s *logStore) StoreLogs(logs []*raft.Log) error {
+	if err := s.disk.refusal(); err != nil {
+		return err
+	}
 	sealed := make([]*raft.Log, len(logs))
 	bytes := 0
 	for i, l := range logs {
@@ -60,9 +63,21 @@ func (s *logStore) GetLog(index uint64, out *raft.Log) error {
 	return unseal(out)
 }
 
-// DeleteRange implements raft.LogStore.
+// DeleteRange implements raft.LogStore. When the log's beginning goes, its last entry stays: after a snapshot was installed
+// that is the snapshot's own, without which raft refuses what follows, and repair could not tell whether the rest belongs to
+// it (hashicorp/raft#697). Raft asks for the first index, so one entry more does not disturb it.
 func (s *logStore) DeleteRange(low, high uint64) error {
 	s.cache.clear()
+	last, err := s.LogStore.LastIndex()
+	if err != nil {
+		return err
+	}
+	if high < last {
+		high--
+	}
+	if high < low {
+		return nil
+	}
 	return s.disk.watch(func() error { return s.LogStore.DeleteRange(low, high) })
 }
 

@@ -111,10 +111,12 @@ func (c *Controller) admitWrite(p *Proposal) *Error {
 	if r == nil {
 		return newError(wire.CodeNotReady, c.notFormedDetail())
 	}
-	if r.State() != raft.Leader {
+	disk := c.disk.state()
+	alone := len(c.cfg.Members) == 1 // then nobody else takes over, and the client should hear why
+	if r.State() != raft.Leader && !(alone && disk == diskFull) {
 		return c.misdirected()
 	}
-	switch c.disk.state() {
+	switch disk {
 	case diskFull:
 		return newError(wire.CodeDiskFull, "the disk of node "+c.cfg.Node+" is full: free space; it takes writes again by itself")
 	case diskStalled:

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// repair is guard G8: two states that raft does not leave by itself are ended by replacing the raft instance on the same
+// repair is guard G8: three states that raft does not leave by itself are ended by replacing the raft instance on the same
 // stores. The machine stays as it is; raft restores a snapshot that the machine already holds, which changes nothing.
 func (c *Controller) repair() {
 	if since := c.transferringSince.Load(); since != 0 && time.Since(c.started)-time.Duration(since) > 3*c.cfg.Tuning.ElectionTimeout {
@@ -17,6 +17,13 @@ func (c *Controller) repair() {
 		// refuse every write for ever.
 		c.replaceRaft("a leadership transfer does not end", nil)
 		c.transferringSince.Store(0)
+		return
+	}
+	if c.halfTruncated() {
+		// A TODO in raft's appendEntries: it dropped entries that contradict the leader's, could not store the leader's, and
+		// still believes in the dropped ones. It looks for them with every later message and refuses all of them for ever.
+		c.replaceRaft("raft believes in log entries that are gone", nil)
+		c.shortSince = time.Time{}
 		return
 	}
 	if restores := c.restores.Load(); restores != c.restoresChecked {
@@ -39,6 +46,30 @@ func (c *Controller) noteApply(err error) {
 		return
 	}
 	c.transferringSince.CompareAndSwap(0, max(int64(time.Since(c.started)), 1))
+}
+
+// halfTruncated reports whether raft has believed in entries that the log does not hold for longer than the writes of a
+// truncation may take.
+func (c *Controller) halfTruncated() bool {
+	r := c.raft()
+	if r == nil {
+		return false
+	}
+	believed := r.LastIndex() // read first: an append is stored before raft believes in it
+	stored, err := c.stores.log.LastIndex()
+	if err != nil || stored >= believed || c.snapshotReaches(believed) {
+		c.shortSince = time.Time{}
+		return false
+	}
+	if c.shortSince.IsZero() {
+		c.shortSince = time.Now()
+	}
+	return time.Since(c.shortSince) > 2*c.cfg.Tuning.DiskStallTimeout
+}
+
+func (c *Controller) snapshotReaches(index uint64) bool {
+	list, err := c.stores.snapshots.List()
+	return err != nil || (len(list) > 0 && list[0].Index >= index)
 }
 
 // snapshotConflict reports whether the log holds the newest snapshot's last entry with another term.

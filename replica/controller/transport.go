@@ -23,8 +23,8 @@ var errSilenced = errors.New("this node's disk is not ok: its raft messages are 
 //     InstallSnapshot can't roll the machine back.
 //   - G7: while the disk is full or stalled nothing goes out, so that the others elect a leader.
 //
-// And one mend: raft backs off from an unreachable follower by up to 10 s, without interruption, and goes on waiting after
-// the follower is back. Here a replication message is tried again as long as this node leads, so raft sees no failures.
+// And one mend: raft backs off from a follower that is unreachable or can't store by up to 10 s, without interruption, and
+// goes on waiting after the follower is well again. Here a replication message is tried again as long as this node leads, so raft sees no failures.
 type raftTransport struct {
 	*raft.NetworkTransport
 	g       *group
@@ -63,15 +63,19 @@ func (t *raftTransport) relay(stop <-chan struct{}) {
 	}
 }
 
-// answerLateSnapshot is guard G5. All entries up to our commit index are in our log or machine, so it is true to say that
-// we hold what the snapshot holds. A stale leader is told the newer term.
+// answerLateSnapshot is guard G5. All entries up to our commit index, or applied here (after a restart raft's commit index is
+// 0 for a while), are in our log or machine, so it is true to say that we hold what the snapshot holds. A stale leader is told
+// the newer term.
 func (t *raftTransport) answerLateSnapshot(rpc raft.RPC) bool {
 	request, ok := rpc.Command.(*raft.InstallSnapshotRequest)
 	if !ok {
 		return false
 	}
 	r := t.g.raft()
-	if r == nil || request.LastLogIndex > r.CommitIndex() || r.CommitIndex() == 0 {
+	if r == nil {
+		return false
+	}
+	if have := max(r.CommitIndex(), t.g.c.View().Index()); have == 0 || request.LastLogIndex > have {
 		return false
 	}
 	term := r.CurrentTerm()
@@ -97,7 +101,8 @@ func (t *raftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddres
 		err := t.silenced()
 		if err == nil {
 			*resp = raft.AppendEntriesResponse{}
-			if err = t.NetworkTransport.AppendEntries(id, target, args, resp); err == nil {
+			err = t.NetworkTransport.AppendEntries(id, target, args, resp)
+			if err == nil && !storageRefused(args, resp) {
 				return nil
 			}
 		}
@@ -110,6 +115,12 @@ func (t *raftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddres
 		case <-time.After(replicateRetry):
 		}
 	}
+}
+
+// storageRefused reports an answer that raft gives when a follower could not store entries that fit its log, and that it
+// backs off from like from an unreachable one.
+func storageRefused(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) bool {
+	return !resp.Success && !resp.NoRetryBackoff && resp.Term == args.Term
 }
 
 func isHeartbeat(args *raft.AppendEntriesRequest) bool {
@@ -125,20 +136,7 @@ func (t *raftTransport) AppendEntriesPipeline(id raft.ServerID, target raft.Serv
 	if err != nil {
 		return nil, err
 	}
-	return &raftPipeline{AppendPipeline: inner, t: t}, nil
-}
-
-type raftPipeline struct {
-	raft.AppendPipeline
-	t *raftTransport
-}
-
-// AppendEntries implements raft.AppendPipeline.
-func (p *raftPipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
-	if err := p.t.silenced(); err != nil {
-		return nil, err
-	}
-	return p.AppendPipeline.AppendEntries(args, resp)
+	return newRaftPipeline(t, inner), nil
 }
 
 // RequestVote implements raft.Transport.

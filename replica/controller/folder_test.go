@@ -1,0 +1,172 @@
+package controller
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/kvorum/kvorum/store"
+)
+
+// hashFolder is a text with a line for each file: its name and what is in it. The reserve is left out: it holds nothing.
+func hashFolder(t testing.TB, folder string) string {
+	t.Helper()
+	var out strings.Builder
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == reserveFile {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		fmt.Fprintf(&out, "%s %d %x\n", path, len(content), sha256.Sum256(content))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// newStoppedNode is a one-node shard with some data, stopped.
+func newStoppedNode(t *testing.T) *testShard {
+	s := newTestShard(t, 1, nil)
+	s.leader()
+	for n := range 30 {
+		s.mustPut(fmt.Sprint("k", n), strings.Repeat("v", 1000))
+	}
+	s.stop(0)
+	return s
+}
+
+// TestFolderOfAnother: flags that disagree with the folder are refused by name, and nothing is written.
+func TestFolderOfAnother(t *testing.T) {
+	s := newStoppedNode(t)
+	for flag, change := range map[string]func(cfg *Config){
+		"cluster":       func(cfg *Config) { cfg.Cluster = "other" },
+		"shard":         func(cfg *Config) { cfg.Shard, cfg.ShardCount = 1, 2 },
+		"shard-count":   func(cfg *Config) { cfg.ShardCount = 3 },
+		"slot-function": func(cfg *Config) { cfg.SlotFunction = 2 },
+		"node": func(cfg *Config) {
+			cfg.Node = "other"
+			cfg.Members = testMembers(1)
+			cfg.Members[0].ID = "other"
+		},
+	} {
+		s.change = func(_ int, cfg *Config) { change(cfg) }
+		s.mustRefuse(0, "--"+flag+"=", "start it with the flags of the folder")
+	}
+	s.change = nil
+	s.start(0)
+	s.leader()
+}
+
+// TestFolderOfStrangers: files that are not ours, and a damaged identity, are left alone.
+func TestFolderOfStrangers(t *testing.T) {
+	s := newUnstartedShard(t, 1)
+	must(t, os.MkdirAll(s.folders[0], 0o700))
+	must(t, os.WriteFile(filepath.Join(s.folders[0], "thesis.tex"), []byte("years of work"), 0o600))
+	s.mustRefuse(0, "thesis.tex", "not a kvorum folder", "--data")
+
+	for name, content := range map[string]string{"cut": `{"version": 1, "clus`, "empty": "", "later": `{"version": 2, "disk": "d"}`, "no disk": `{"version": 1}`} {
+		s := newUnstartedShard(t, 1)
+		must(t, os.MkdirAll(s.folders[0], 0o700))
+		must(t, os.WriteFile(filepath.Join(s.folders[0], identityFile), []byte(content), 0o600))
+		t.Run(name, func(t *testing.T) { s.mustRefuse(0, identityFile, "corrupt or of another version") })
+	}
+}
+
+// TestLogWithoutIdentity: a folder that lost its identity is not adopted.
+func TestLogWithoutIdentity(t *testing.T) {
+	s := newStoppedNode(t)
+	must(t, os.Remove(filepath.Join(s.folders[0], identityFile)))
+	s.mustRefuse(0, "lost its identity")
+}
+
+// TestTruncatedLogFile: any length but the whole is refused before bolt maps the file, which would end the process.
+func TestTruncatedLogFile(t *testing.T) {
+	s := newStoppedNode(t)
+	path := filepath.Join(s.folders[0], logFile)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	meta, err := readBoltMeta(bytes.NewReader(whole), int64(len(whole)))
+	must(t, err)
+	need := int64(meta.pages) * meta.pageSize
+	for n := int64(1); n < need; n += max(need/40, 1) + 13 {
+		must(t, os.WriteFile(path, whole[:n], 0o600))
+		s.mustRefuse(0, logFile)
+	}
+	must(t, os.WriteFile(path, whole[:need-1], 0o600))
+	s.mustRefuse(0, "truncated", "keep the folder")
+	must(t, os.WriteFile(path, whole, 0o600))
+	s.start(0)
+	s.leader()
+}
+
+// TestDamagedMetaPages: one damaged meta page is what a crash leaves, two are the end.
+func TestDamagedMetaPages(t *testing.T) {
+	s := newStoppedNode(t)
+	path := filepath.Join(s.folders[0], logFile)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	page := int(binary.LittleEndian.Uint32(whole[boltMetaOffset+8:]))
+	for _, at := range []int{boltMetaOffset, boltMetaOffset + 17, boltMetaOffset + 41, boltMetaOffset + 60} {
+		broken := append([]byte(nil), whole...)
+		broken[at] ^= 0x10
+		broken[page+at] ^= 0x10
+		must(t, os.WriteFile(path, broken, 0o600))
+		s.mustRefuse(0, logFile, "corrupt", "neither of its two meta pages")
+	}
+	must(t, os.WriteFile(path, make([]byte, len(whole)), 0o600))
+	s.mustRefuse(0, logFile, "corrupt")
+}
+
+// TestDamagedPages: damage anywhere in the file is an error with advice, or it hit a byte that carries nothing. Never a
+// crash, and never a change.
+func TestDamagedPages(t *testing.T) {
+	s := newStoppedNode(t)
+	path := filepath.Join(s.folders[0], logFile)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	page := int(binary.LittleEndian.Uint32(whole[boltMetaOffset+8:]))
+	id := folderIdentity{Cluster: "test", Node: "n0", ShardCount: 1, SlotFunction: store.LastByte.String()}
+	folder, err := openDataFolder(s.folders[0], id)
+	must(t, err)
+	c := &Controller{folder: folder}
+	found := 0
+	for at := 2 * page; at < len(whole); at += page/2 + 7 {
+		broken := append([]byte(nil), whole...)
+		for i := at; i < min(at+64, len(broken)); i++ {
+			broken[i] ^= 0xff
+		}
+		must(t, os.WriteFile(path, broken, 0o600))
+		before := hashFolder(t, s.folders[0])
+		if err := c.checkLogFile(path); err != nil {
+			found++
+			if !strings.Contains(err.Error(), "keep the folder") {
+				t.Errorf("%v gives no advice", err)
+			}
+		}
+		if hashFolder(t, s.folders[0]) != before {
+			t.Fatalf("the check changed the file damaged at %d", at)
+		}
+	}
+	if found == 0 {
+		t.Error("no damage was found anywhere")
+	}
+}
+
+// TestLogFileInUse: two processes on one folder.
+func TestLogFileInUse(t *testing.T) {
+	s := newStoppedNode(t)
+	db, err := bolt.Open(filepath.Join(s.folders[0], logFile), 0o600, nil)
+	must(t, err)
+	defer db.Close()
+	s.mustRefuse(0, "in use by another process", "--data")
+}
