@@ -19,7 +19,7 @@ func (r *Replica) Batch(ctx context.Context, requests []*Request) ([]wire.BatchR
 	if !r.Leads() {
 		return nil, nil, r.notLeading()
 	}
-	b := &batchRun{replica: r, requests: requests, results: make([]wire.BatchResult, len(requests)), written: map[string]struct{}{}, read: map[string]struct{}{}}
+	b := &batchRun{replica: r, requests: requests, results: make([]wire.BatchResult, len(requests)), read: map[string]struct{}{}}
 	for i, req := range requests {
 		b.add(ctx, i, req)
 	}
@@ -40,17 +40,17 @@ func (r *Replica) notLeading() error {
 	return refusal
 }
 
-// batchRun works in rounds. In one round no key is both written and read, so the order of its writes and of its one
-// linearizable read does not matter; a request that would break this ends the round first.
+// batchRun works in rounds. A round's writes are all done before its one linearizable read, which answers all its gets: so
+// a get sees every write before it. A write of a key that the round reads ends the round first: so no get sees a later one.
 type batchRun struct {
 	replica  *Replica
 	requests []*Request
 	results  []wire.BatchResult
 	session  Session
 
-	writes        []startedWrite // of this round, not yet awaited, in order
-	gets          []int          // of this round, by position
-	written, read map[string]struct{}
+	writes []startedWrite // of this round, not yet awaited, in order
+	gets   []int          // of this round, by position
+	read   map[string]struct{}
 }
 
 type startedWrite struct {
@@ -65,9 +65,6 @@ func (b *batchRun) add(ctx context.Context, i int, req *Request) {
 	}
 	key := string(req.Key)
 	if req.Operation.Reads() {
-		if _, conflict := b.written[key]; conflict {
-			b.endRound(ctx)
-		}
 		b.read[key] = struct{}{}
 		b.gets = append(b.gets, i)
 		return
@@ -75,7 +72,6 @@ func (b *batchRun) add(ctx context.Context, i int, req *Request) {
 	if _, conflict := b.read[key]; conflict {
 		b.endRound(ctx)
 	}
-	b.written[key] = struct{}{}
 	if len(b.writes) == batchWindow {
 		b.awaitWrites(ctx, batchWindow/2)
 	}
@@ -86,7 +82,6 @@ func (b *batchRun) add(ctx context.Context, i int, req *Request) {
 func (b *batchRun) endRound(ctx context.Context) {
 	b.awaitWrites(ctx, len(b.writes))
 	b.runGets(ctx)
-	clear(b.written)
 	clear(b.read)
 }
 

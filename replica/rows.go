@@ -22,14 +22,13 @@ type RowsQuery struct {
 
 // Rows iterates over the rows of one immutable view, in key order. It holds no lock, and memory only while it is used.
 type Rows struct {
-	view    *store.View
-	query   RowsQuery
-	chunk   []wire.Entry
-	next    int
-	after   []byte
-	started bool
-	left    int
-	done    bool
+	view  *store.View
+	query RowsQuery
+	chunk []wire.Entry // taken from the view, from next on not handed out yet
+	next  int
+	after []byte // last key taken
+	left  int    // rows that may still be taken
+	done  bool   // the view has no more
 }
 
 // rowsChunk is how many rows are taken from the view at once; their values are shared with it.

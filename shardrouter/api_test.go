@@ -78,7 +78,7 @@ func TestConditions(t *testing.T) {
 var keys = []struct{ escaped, key string }{
 	{"plain", "plain"}, {"a/b", "a/b"}, {"a//b", "a//b"}, {"a%2Fb", "a/b"}, {"..", ".."}, {"%2E%2E", ".."}, {".", "."},
 	{"../../etc", "../../etc"}, {"a/../b", "a/../b"}, {"a/./b", "a/./b"}, {"trailing/", "trailing/"}, {"/leading", "/leading"}, {"//", "//"},
-	{"%2F", "/"}, {"%00", "\x00"}, {"a%00b", "a\x00b"}, {"with%20space", "with space"}, {"a+b", "a+b"}, {"%25", "%"}, {"%3F", "?"}, {"%23", "#"},
+	{"%2F", "/"}, {"%00", "\x00"}, {"a%00b", "a\x00b"}, {"with%20space", "with space"}, {"a+b", "a+b"}, {"%25", "%"}, {"%2541", "%41"}, {"%252F", "%2F"}, {"%3F", "?"}, {"%23", "#"},
 	{"sm%C3%B8rrebr%C3%B8d", "smørrebrød"}, {"%FF%FE", "\xff\xfe"}, {"%0A", "\n"}, {"{key}", "{key}"}, {"a;b=c", "a;b=c"}, {"v1/kv/x", "v1/kv/x"},
 	{strings.Repeat("k", 1024), strings.Repeat("k", 1024)}, {strings.Repeat("%20", 1024), strings.Repeat(" ", 1024)},
 }
@@ -158,6 +158,7 @@ func TestRefusals(t *testing.T) {
 		{request{method: "PUT", path: "/v1/kv/" + long, body: []byte("v")}, 414, "1024"},
 		{request{method: "PUT", path: "/v1/kv/big", body: big}, 413, "1048576"},
 		{request{method: "PUT", path: "/v1/kv/big", body: big, chunks: true}, 413, "1048576"},
+		{request{method: "PUT", path: "/v1/kv/big-f", body: big, chunks: true}, 413, "1048576"}, // shard 0: in this process
 		{request{method: "POST", path: "/v1/kv/x", body: []byte("v")}, 405, "PUT"},
 		{request{method: "PATCH", path: "/v1/kv/x"}, 405, "GET"},
 		{request{method: "OPTIONS", path: "/v1/kv/x"}, 405, "GET"},
@@ -229,8 +230,10 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 	}
-	if r := c.get(t, c.front(), "big"); r.status != http.StatusNotFound {
-		t.Fatalf("a refused value is there: %d", r.status)
+	for _, key := range []string{"big", "big-f"} {
+		if r := c.get(t, c.front(), key); r.status != http.StatusNotFound {
+			t.Fatalf("a refused value is there: %d", r.status)
+		}
 	}
 }
 

@@ -128,7 +128,7 @@ func TestMovedSlot(t *testing.T) {
 	for _, n := range []*fakeNode{zero, one} {
 		n.set(func() { n.role, n.key, n.table = "leader", n.accept, fakeTable(1, half, shards) })
 	}
-	base := runRouter(t, shardrouter.Config{Seeds: []string{zero.address}, LeaderWait: 5 * time.Second})
+	base := runRouter(t, shardrouter.Config{Seeds: []string{zero.address}, LeaderWait: 300 * time.Millisecond})
 	eventually(t, "shard 1 answers for a", func() error {
 		if r, err := writeThrough(t, base, "/v1/kv/a"); err != nil || r.header.Get(wire.HeaderNode) != "s1n0" {
 			return fmt.Errorf("%d %v", r.status, err)

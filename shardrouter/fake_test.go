@@ -74,6 +74,10 @@ func (n *fakeNode) handle(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/v1/shard/status":
 		_ = json.NewEncoder(w).Encode(wire.NodeStatus{Node: n.id, Cluster: "fake", Shard: n.shard, Role: role, Term: term, Members: members, Ready: true, Disk: "ok"})
 	case r.URL.Path == "/v1/shard/table" && table.Version > 0:
+		if wait := r.URL.Query().Get("wait"); r.URL.Query().Get("after") == fmt.Sprint(table.Version) && wait != "0s" {
+			<-r.Context().Done() // a poll that misses the change: only asking anew helps
+			return
+		}
 		_ = json.NewEncoder(w).Encode(table)
 	case r.URL.Path == "/v1/shard/batch" && batch != nil:
 		batch(w, r)

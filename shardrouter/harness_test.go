@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,28 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
+	if left := leftBehind(); code == 0 && left != "" {
+		fmt.Fprintln(os.Stderr, "goroutines are left behind:\n"+left)
+		code = 1
+	}
 	os.Exit(code)
+}
+
+// leftBehind gives the stacks of goroutines that the routers and replicas did not join; they get a moment to end.
+func leftBehind() string {
+	for deadline := time.Now().Add(5 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		all := make([]byte, 4<<20)
+		all = all[:runtime.Stack(all, true)]
+		left := ""
+		for stack := range strings.SplitSeq(string(all), "\n\n") {
+			if !strings.Contains(stack, "TestMain") && (strings.Contains(stack, "kvorum/shardrouter.") || strings.Contains(stack, "kvorum/replica.")) {
+				left += stack + "\n\n"
+			}
+		}
+		if left == "" || time.Now().After(deadline) {
+			return left
+		}
+	}
 }
 
 func sharedCluster(t *testing.T) *cluster {

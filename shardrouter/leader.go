@@ -17,7 +17,13 @@ type leaderBook struct {
 		sync.Mutex
 		known  map[uint32]string
 		probes map[uint32]*probe
+		silent map[replicaID]time.Time // until when they are asked last: they did not answer
 	}
+}
+
+type replicaID struct {
+	shard uint32
+	node  string
 }
 
 // probe is one round of asking a shard's replicas who leads, shared by all that wait for it.
@@ -32,6 +38,27 @@ type probe struct {
 func (b *leaderBook) init() {
 	b.mu.known = map[uint32]string{}
 	b.mu.probes = map[uint32]*probe{}
+	b.mu.silent = map[replicaID]time.Time{}
+}
+
+const silenceLasts = 3 * time.Second
+
+// noteSilence remembers that a replica did not answer.
+func (b *leaderBook) noteSilence(shard uint32, node string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.silent[replicaID{shard, node}] = time.Now().Add(silenceLasts)
+}
+
+func (b *leaderBook) isSilent(shard uint32, node string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id := replicaID{shard, node}
+	until, noted := b.mu.silent[id]
+	if noted && time.Now().After(until) {
+		delete(b.mu.silent, id)
+	}
+	return noted && time.Now().Before(until)
 }
 
 func (b *leaderBook) get(shard uint32) string {

@@ -83,6 +83,24 @@ func TestListing(t *testing.T) {
 	}
 }
 
+// TestListingOfOneShard: one shard alone has more rows than the limit. The listing must not end there as if that were all.
+func TestListingOfOneShard(t *testing.T) {
+	c := sharedCluster(t)
+	rows := map[string]string{}
+	for i := range 20 {
+		rows[fmt.Sprintf("one-shard/%02d/a", i)] = "v"
+	}
+	c.putAll(t, rows)
+	for _, base := range c.bases() {
+		for limit, wantCursor := range map[int]bool{1: true, 19: true, 20: false, 21: false} {
+			entries, end := c.list(t, base, fmt.Sprintf("prefix=one-shard/&limit=%d", limit))
+			if len(entries) != min(limit, 20) || (end.Cursor != "") != wantCursor {
+				t.Fatalf("limit %d: %d entries, cursor %q", limit, len(entries), end.Cursor)
+			}
+		}
+	}
+}
+
 // putAll writes by one batch.
 func (c *cluster) putAll(t *testing.T, rows map[string]string) {
 	t.Helper()
@@ -264,9 +282,9 @@ func TestBatchBounds(t *testing.T) {
 	if results := c.rawBatch(t, c.front(), []byte{}); len(results) != 0 {
 		t.Fatalf("nothing gave %v", results)
 	}
-	// Large values through every node: forwarded, and in this process.
+	// Large values: forwarded, and in this process.
 	value := strings.Repeat("\x01", 1<<20)
-	for _, base := range c.bases() {
+	for _, base := range []string{c.front(), c.base(c.leader(t, 1)), c.base(c.follower(t, 1))} {
 		results := c.batch(t, base, []wire.BatchOperation{{Op: "put", Key: []byte("bounds/a"), Value: []byte(value)}, {Op: "get", Key: []byte("bounds/a")}, {Op: "get", Key: []byte("bounds/a")}})
 		if string(results[1].Value) != value || string(results[2].Value) != value {
 			t.Fatalf("%s: read %d and %d bytes", base, len(results[1].Value), len(results[2].Value))

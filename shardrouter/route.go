@@ -74,7 +74,7 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 			}
 			return final(last)
 		}
-		r.leaders.forget(shard, to.node)
+		r.noteRefusal(shard, to, last)
 		avoid[to.node] = true
 		if refusal := (*replica.Error)(nil); errors.As(last, &refusal) && !to.local {
 			r.leaders.learn(shard, refusal.Leader)
@@ -86,6 +86,16 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 			return givenUp(shard, last)
 		}
 	}
+}
+
+// doubtAfter is how long a leader may take for a write before others ask who leads: it may have been cut off or stopped,
+// and another elected. The write itself stays where it is: it can't be taken back.
+const doubtAfter = time.Second
+
+func (r *Router) tryLeader(ctx context.Context, shard uint32, to target, try attempt) error {
+	doubt := time.AfterFunc(doubtAfter, func() { r.leaders.forget(shard, to.node) })
+	defer doubt.Stop()
+	return try(ctx, to)
 }
 
 // read carries a read out at any replica that answers, asking round after round until the waiter's time is up.
@@ -138,8 +148,15 @@ func (r *Router) readRound(ctx context.Context, shard uint32, spread, skipLocal 
 	return reached, last
 }
 
-// noteRefusal learns from a failed read who leads, or does not.
+// noteRefusal learns from a failed attempt who leads, or does not, and that the table may be out of date.
 func (r *Router) noteRefusal(shard uint32, to target, err error) {
+	var link *linkError
+	switch {
+	case errors.As(err, &link):
+		r.leaders.noteSilence(shard, to.node)
+	case !elsewhere(err):
+		return // it leads, and said what it had to say
+	}
 	r.leaders.forget(shard, to.node)
 	if refusal := (*replica.Error)(nil); errors.As(err, &refusal) {
 		r.leaders.learn(shard, refusal.Leader)

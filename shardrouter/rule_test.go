@@ -76,6 +76,54 @@ func TestSilentLeader(t *testing.T) {
 	wantStatus(t, f.do(t, "GET", "/v1/kv/x", nil), 200, wire.Applied)
 }
 
+// TestSilentLeaderIsDoubted: the write that it holds stays with it, but the next ones find the new leader.
+func TestSilentLeaderIsDoubted(t *testing.T) {
+	f := newFakeCluster(t, 3, func(c *shardrouter.Config) { c.RequestTimeout = 4 * time.Second })
+	f.lead(0)
+	arrived, release := make(chan struct{}, 10), make(chan struct{})
+	f.nodes[0].set(func() {
+		f.nodes[0].key = func(w http.ResponseWriter, r *http.Request) {
+			arrived <- struct{}{}
+			<-release
+			f.nodes[0].accept(w, r)
+		}
+	})
+	f.nodes[1].set(func() { f.nodes[1].key = f.nodes[1].accept })
+	first := make(chan reply, 1)
+	go func() {
+		r, _ := (&cluster{}).try(request{method: "PUT", base: f.server.URL, path: "/v1/kv/x", body: []byte("v")})
+		first <- r
+	}()
+	<-arrived
+	f.nodes[0].set(func() { f.nodes[0].role = "follower" })
+	f.nodes[1].set(func() { f.nodes[1].role, f.nodes[1].term = "leader", 2 })
+	<-time.After(1200 * time.Millisecond) // longer than a leader is trusted without an answer
+	r := f.do(t, "PUT", "/v1/kv/x", nil)
+	wantStatus(t, r, 200, wire.Applied)
+	if r.header.Get(wire.HeaderNode) != "s0n1" {
+		t.Fatalf("answered by %s", r.header.Get(wire.HeaderNode))
+	}
+	close(release)
+	wantStatus(t, <-first, 200, wire.Applied)
+}
+
+// TestSilentReplicaIsAskedLast: one replica that does not answer costs one read its patience, not every read.
+func TestSilentReplicaIsAskedLast(t *testing.T) {
+	f := newFakeCluster(t, 3, nil)
+	release := make(chan struct{})
+	defer close(release)
+	f.nodes[0].set(func() { f.nodes[0].key = func(http.ResponseWriter, *http.Request) { <-release } })
+	f.nodes[1].set(func() { f.nodes[1].key = f.nodes[1].accept })
+	f.nodes[2].set(func() { f.nodes[2].key = f.nodes[2].accept })
+	for range 12 {
+		wantStatus(t, f.do(t, "GET", "/v1/kv/x", nil), 200, wire.Applied)
+		wantStatus(t, f.do(t, "GET", "/v1/kv/x?consistency=stale", nil), 200, wire.Applied)
+	}
+	if asked := f.nodes[0].reads.Load(); asked != 1 {
+		t.Fatalf("the silent replica was asked %d times", asked)
+	}
+}
+
 func TestUnreachableLeaderIsWaitedFor(t *testing.T) {
 	f := newFakeCluster(t, 3, func(c *shardrouter.Config) { c.LeaderWait = 5 * time.Second })
 	f.lead(0)

@@ -232,6 +232,9 @@ func WaitFor(ctx context.Context, what string, condition func(context.Context) e
 		}
 		select {
 		case <-ctx.Done():
+			if cause := context.Cause(ctx); cause != ctx.Err() {
+				return fmt.Errorf("waited in vain for %s: %w", what, cause)
+			}
 			return fmt.Errorf("waited %s for %s: %w", time.Since(start).Round(time.Millisecond), what, said)
 		case <-tick.C:
 		}

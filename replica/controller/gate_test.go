@@ -10,6 +10,7 @@ import (
 // gate stands before the writes of one store, in place of a disk that hangs or fails.
 type gate struct {
 	waiting atomic.Int32 // writes that hang at the moment
+	refused atomic.Int32 // writes that failed
 	mu      struct {
 		sync.Mutex
 		opened chan struct{} // nil: open; else closed when it opens
@@ -48,6 +49,9 @@ func (g *gate) pass() error {
 		opened, err := g.mu.opened, g.mu.err
 		g.mu.Unlock()
 		if opened == nil {
+			if err != nil {
+				g.refused.Add(1)
+			}
 			return err
 		}
 		g.waiting.Add(1)

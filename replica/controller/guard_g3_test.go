@@ -3,7 +3,6 @@ package controller
 import (
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
@@ -66,7 +65,7 @@ func TestG3TornVoteIsNoVote(t *testing.T) {
 // TestG3TornVoteElectsNobody: the whole node, after such a crash, does not grant its vote to a candidate with an old log
 // (hashicorp/raft#661).
 func TestG3TornVoteElectsNobody(t *testing.T) {
-	s := newTestShard(t, 3, func(_ int, cfg *Config) { cfg.Tuning.HeartbeatTimeout = 150 * time.Millisecond })
+	s := newTestShard(t, 3, nil)
 	s.leader()
 	s.mustPut("k", "acknowledged")
 	s.allSee("k", "acknowledged")

@@ -78,6 +78,9 @@ func (c *Controller) TransferLeadership(ctx context.Context, to string) error {
 		to = best
 	} else if !isVoter(r, to) {
 		return newError(wire.CodeConflict, fmt.Sprintf("node %s is no voter of shard %s: name one of its members", to, c.shardText))
+	} else if !c.isFit(ctx, to) {
+		// Two transfers to a node that does not answer leave raft refusing all writes until it answers (hashicorp/raft#696).
+		return newError(wire.CodeConflict, fmt.Sprintf("node %s is not up or not fit to lead: look at cluster status", to))
 	}
 	start := time.Now()
 	err := c.await(r.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to)), 3*c.cfg.Tuning.ElectionTimeout)
@@ -115,6 +118,14 @@ func isVoter(r *raft.Raft, node string) bool {
 		}
 	}
 	return false
+}
+
+// isFit asks one member whether it could lead.
+func (c *Controller) isFit(ctx context.Context, node string) bool {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Tuning.ConfirmTimeout)
+	defer cancel()
+	reply, ok := c.controlPeer(node).call(ctx, controlFrame{kind: controlStatus})
+	return ok && reply.a == 1
 }
 
 // fittest asks all voters and returns the fit one with the longest log.

@@ -140,15 +140,17 @@ func (s *testShard) electFirst(i int) {
 	eventually(s.t, id+" to lead", s.nodes[i].Leading)
 }
 
-// mustPutAt writes through node i.
+// mustPutAt is mustPut through node i.
 func (s *testShard) mustPutAt(i int, key, value string) Applied {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	a, err := s.nodes[i].Propose(ctx, put(key, value))
-	if err != nil {
-		s.t.Fatalf("put %s at %s: %v", key, s.members[i].ID, err)
-	}
+	var a Applied
+	eventually(s.t, "a put of "+key+" at "+s.members[i].ID, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		var err error
+		a, err = s.nodes[i].Propose(ctx, put(key, value))
+		return err == nil
+	})
 	return a
 }
 

@@ -33,8 +33,12 @@ func newHeldShard(t *testing.T, change func(cfg *Config)) *linkedShard {
 
 // TestProposerKeepsOrder: writes started one after the other are applied in that order, over many batches in flight.
 func TestProposerKeepsOrder(t *testing.T) {
-	s := newTestShard(t, 3, func(_ int, cfg *Config) { cfg.Tuning.BatchOperations = 7 })
-	c := s.nodes[s.leader()]
+	s := newTestShard(t, 3, func(_ int, cfg *Config) {
+		patient(cfg)
+		cfg.Tuning.BatchOperations = 7
+	})
+	s.electFirst(0)
+	c := s.nodes[0]
 	var writes []*Proposal
 	for n := range 500 {
 		writes = append(writes, c.Start(put("k", fmt.Sprint(n))))

@@ -14,10 +14,12 @@ import (
 // TestMemoryQuota: puts are refused beyond the quota; deletes and reads go on, and deletes make room.
 func TestMemoryQuota(t *testing.T) {
 	s := newTestShard(t, 3, func(_ int, cfg *Config) {
+		patient(cfg)
 		cfg.MemoryQuota = 1 << 20
 		cfg.Tuning.LogCacheBytes = 64 << 10
 	})
-	c := s.nodes[s.leader()]
+	s.electFirst(0)
+	c := s.nodes[0]
 	ctx := context.Background()
 	large := strings.Repeat("x", 32<<10)
 	stored := 0

@@ -1,0 +1,96 @@
+package controller
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/kvorum/kvorum/wire"
+)
+
+func (s *testShard) getBounded(i int, key string, bound time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	v, _, err := s.nodes[i].Read(ctx, ReadOptions{Consistency: wire.Bounded, MaxStale: bound})
+	if err != nil {
+		return "", err
+	}
+	return value(v, key), nil
+}
+
+// TestBoundedReadKeepsItsBound: cut off, a follower serves what it confirmed within the bound, and nothing older.
+func TestBoundedReadKeepsItsBound(t *testing.T) {
+	s := newLinkedShard(t, 3, func(i int, cfg *Config) {
+		if i == 2 {
+			patient(cfg)
+		}
+	})
+	s.lead(0)
+	s.allReady()
+	s.mustPut("x", "1")
+	if got, err := s.getBounded(2, "x", 0); err != nil || got != "1" { // 0 is as good as linearizable
+		t.Fatalf("%q, %v", got, err)
+	}
+	confirmed := time.Now() // the round began before this
+	s.cutBoth(2, 0, 1)
+	s.mustPut("x", "2")
+	written := time.Now()
+	if got, err := s.getBounded(2, "x", time.Hour); err != nil || got != "1" {
+		t.Fatalf("within the bound: %q, %v", got, err)
+	}
+	bound := 200 * time.Millisecond
+	eventually(t, "the bound to pass", func() bool {
+		got, err := s.getBounded(2, "x", bound)
+		if err == nil && got == "1" && time.Since(confirmed) > bound+time.Since(written) {
+			return false // may still be within the bound, by a hair
+		}
+		return err != nil
+	})
+	if got, err := s.getBounded(2, "x", bound); err == nil {
+		t.Fatalf("read %q %v after it was confirmed last, with a bound of %v", got, time.Since(confirmed), bound)
+	}
+	if _, err := s.getBounded(2, "x", 0); err == nil {
+		t.Fatal("a bound of 0 was served without asking anybody")
+	}
+	if got, err := s.get(2, "x", wire.Stale); err != nil || got != "1" {
+		t.Fatalf("stale: %q, %v", got, err)
+	}
+	s.heal()
+	eventually(t, "fresh data", func() bool {
+		got, err := s.getBounded(2, "x", bound)
+		return err == nil && got == "2"
+	})
+}
+
+// TestFreshWithin: the age counts from before the round, only moves forward, and nothing is fresh before the first.
+func TestFreshWithin(t *testing.T) {
+	c := &Controller{started: time.Now().Add(-time.Hour)}
+	if c.freshWithin(2 * time.Hour) {
+		t.Fatal("fresh before any round")
+	}
+	c.noteFresh(time.Now().Add(-10 * time.Minute))
+	c.noteFresh(time.Now().Add(-30 * time.Minute)) // a slow, older round
+	if c.freshWithin(9*time.Minute) || !c.freshWithin(11*time.Minute) || c.freshWithin(0) {
+		t.Fatal("the age is not that of the newest round")
+	}
+}
+
+// TestSessionReadWaits: a read with a session's index waits for it, and gives up with its reader.
+func TestSessionReadWaits(t *testing.T) {
+	s := newTestShard(t, 3, nil)
+	leader := s.leader()
+	a := s.mustPut("x", "1")
+	other := (leader + 1) % 3
+	eventually(t, "the follower to be ready", func() bool { return len(s.nodes[other].NotReady()) == 0 })
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	v, receipt, err := s.nodes[other].Read(ctx, ReadOptions{Consistency: wire.Stale, MinIndex: a.Index})
+	if err != nil || value(v, "x") != "1" || receipt.Index < a.Index || receipt.Consistency != "stale; follower" {
+		t.Fatalf("%+v, %v", receipt, err)
+	}
+	short, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if _, _, err := s.nodes[other].Read(short, ReadOptions{Consistency: wire.Stale, MinIndex: a.Index + 1000}); err == nil || err.(*Error).Code != wire.CodeReadTimeout {
+		t.Fatalf("got %v", err)
+	}
+}
