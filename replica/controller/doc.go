@@ -14,4 +14,5 @@
 //	G8  a stuck leadership transfer and a snapshot livelock are noticed and repaired   repair.go
 //	G10 every future is awaited with a deadline                                        proposer.go
 //	G11 a node with a wiped disk may not come back under its old id                    datadir.go, formation.go
+//	G12 a refused message ends raft's pipeline instead of hanging it                   pipeline.go
 package controller
