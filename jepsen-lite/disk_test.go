@@ -96,6 +96,7 @@ func TestDiskFull(t *testing.T) {
 	check(t, disk.Fill())
 	check(t, w.waitAcked(ctx, 300)) // it is a follower: nothing is to be seen from outside
 	check(t, sayDisk(ctx, victim, "full"))
+	staysFull(ctx, t, victim)
 	check(t, w.waitAcked(ctx, 300))
 	check(t, disk.Free())
 	check(t, caughtUp(ctx, c, victim))
@@ -164,6 +165,24 @@ func sayDisk(ctx context.Context, n *cluster.Node, state string) error {
 		}
 		return err
 	})
+}
+
+// staysFull watches over several of the node's own probes (every 500 ms): it must not take the room that it freed itself for
+// the end of the trouble.
+func staysFull(ctx context.Context, t *testing.T, n *cluster.Node) {
+	t.Helper()
+	start := time.Now()
+	check(t, cluster.WaitFor(ctx, "two seconds to pass", func(ctx context.Context) error {
+		status, err := n.Status(ctx)
+		if err != nil || status.Disk != "full" || status.Ready {
+			t.Errorf("%s says disk %q, ready %v, while its disk is full (%v)", n.Name, status.Disk, status.Ready, err)
+			return nil
+		}
+		if left := 2*time.Second - time.Since(start); left > 0 {
+			return fmt.Errorf("%s left", left)
+		}
+		return nil
+	}))
 }
 
 // TestDiskStall freezes the leader's disk for ten seconds: the library alone would keep it leader for good. Another one

@@ -1,16 +1,9 @@
 package shardrouter
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"sync"
-	"time"
 
 	"github.com/kvorum/kvorum/replica"
 	"github.com/kvorum/kvorum/wire"
@@ -25,13 +18,6 @@ type subBatch struct {
 	results resultSource // once carried out
 	err     error        // or why it was not
 	taken   int          // results handed out
-}
-
-// resultSource yields results in order. After an error there are no more.
-type resultSource interface {
-	next() (wire.BatchResult, error)
-	drain() // after the last
-	close()
 }
 
 // serveBatch carries out many operations, each for itself. They are grouped by shard; the groups run at the same time,
@@ -185,85 +171,4 @@ func lost(op replica.Operation, err error) error {
 		return replica.Failure(wire.CodeUnreachable, "the value did not come (%s): try again", failed.Detail)
 	}
 	return err
-}
-
-// hereResults are results of this process.
-type hereResults struct{ left []wire.BatchResult }
-
-func (r *Router) batchHere(ctx context.Context, g *subBatch) (resultSource, replica.Session, error) {
-	requests := make([]*replica.Request, len(g.items))
-	for i := range g.items {
-		requests[i] = &g.items[i].Request
-	}
-	results, seen, err := r.local.Batch(ctx, requests)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &hereResults{results}, seen, nil
-}
-
-func (s *hereResults) next() (wire.BatchResult, error) {
-	result := s.left[0]
-	s.left = s.left[1:]
-	return result, nil
-}
-
-func (s *hereResults) drain() {}
-
-func (s *hereResults) close() {}
-
-// thereResults are lines that another node sends.
-type thereResults struct {
-	from  target
-	body  io.ReadCloser
-	lines *bufio.Reader
-	limit int
-}
-
-func (r *Router) batchThere(ctx context.Context, to target, g *subBatch) (resultSource, replica.Session, error) {
-	var body bytes.Buffer
-	for i := range g.items {
-		body.Write(g.items[i].Line)
-		body.WriteByte('\n')
-	}
-	start := time.Now()
-	response, err := r.send(ctx, to, call{method: http.MethodPost, header: http.Header{"Content-Type": {replica.ContentTypeNDJSON}},
-		url: url.URL{Path: replica.PathBatch}, body: body.Bytes()})
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := refusalOf(response); err != nil {
-		response.Body.Close()
-		return nil, nil, err
-	}
-	seen, err := replica.ParseSession(response.Header.Get(wire.HeaderSession))
-	if err != nil {
-		response.Body.Close()
-		return nil, nil, &linkError{to: to, sent: true, err: err}
-	}
-	r.log.Debug("batch forwarded", "shard", to.shard, "node", to.node, "operations", len(g.items), "took", time.Since(start))
-	return &thereResults{from: to, body: response.Body, lines: bufio.NewReaderSize(response.Body, 64<<10), limit: r.lineLimit()}, seen, nil
-}
-
-func (s *thereResults) next() (wire.BatchResult, error) {
-	var result wire.BatchResult
-	line, err := readLine(s.lines, s.limit)
-	if err == nil {
-		err = json.Unmarshal(line, &result)
-	}
-	if err == nil && !result.Outcome.Valid() {
-		err = fmt.Errorf("result without outcome")
-	}
-	if err != nil {
-		return result, &linkError{to: s.from, sent: true, err: err}
-	}
-	return result, nil
-}
-
-func (s *thereResults) close() { s.body.Close() }
-
-// drain reads the last line, so that the connection can be used again.
-func (s *thereResults) drain() {
-	_, _ = readLine(s.lines, s.limit)
-	_, _ = s.lines.ReadByte()
 }

@@ -17,19 +17,14 @@ type leaderBook struct {
 		sync.Mutex
 		known  map[uint32]string
 		probes map[uint32]*probe
-		silent map[replicaID]time.Time // until when they are asked last: they did not answer
 	}
-}
-
-type replicaID struct {
-	shard uint32
-	node  string
 }
 
 // probe is one round of asking a shard's replicas who leads, shared by all that wait for it.
 type probe struct {
 	done   chan struct{} // closed when node and ended are set
 	node   string        // "" when nobody leads
+	term   uint64        // in which it does
 	seen   bool          // some replica answered
 	ended  time.Time
 	broken bool // the context of the one who asked ended: no result
@@ -38,27 +33,6 @@ type probe struct {
 func (b *leaderBook) init() {
 	b.mu.known = map[uint32]string{}
 	b.mu.probes = map[uint32]*probe{}
-	b.mu.silent = map[replicaID]time.Time{}
-}
-
-const silenceLasts = 3 * time.Second
-
-// noteSilence remembers that a replica did not answer.
-func (b *leaderBook) noteSilence(shard uint32, node string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.mu.silent[replicaID{shard, node}] = time.Now().Add(silenceLasts)
-}
-
-func (b *leaderBook) isSilent(shard uint32, node string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	id := replicaID{shard, node}
-	until, noted := b.mu.silent[id]
-	if noted && time.Now().After(until) {
-		delete(b.mu.silent, id)
-	}
-	return noted && time.Now().Before(until)
 }
 
 func (b *leaderBook) get(shard uint32) string {
@@ -92,8 +66,8 @@ const (
 	lastPause    = 160 * time.Millisecond
 )
 
-// findLeader asks all replicas of a shard who leads. It returns "" when nobody does.
-func (r *Router) findLeader(ctx context.Context, shard uint32) (node string, seen bool) {
+// findLeader asks all replicas of a shard who leads, and in which term. It returns "" when nobody does.
+func (r *Router) findLeader(ctx context.Context, shard uint32) (node string, term uint64, seen bool) {
 	b := &r.leaders
 	b.mu.Lock()
 	p := b.mu.probes[shard]
@@ -101,7 +75,7 @@ func (r *Router) findLeader(ctx context.Context, shard uint32) (node string, see
 		p = &probe{done: make(chan struct{})}
 		b.mu.probes[shard] = p
 		b.mu.Unlock()
-		p.node, p.seen = r.askReplicas(ctx, shard)
+		p.node, p.term, p.seen = r.askReplicas(ctx, shard)
 		p.broken = p.node == "" && ctx.Err() != nil
 		p.ended = time.Now()
 		if p.broken {
@@ -109,14 +83,14 @@ func (r *Router) findLeader(ctx context.Context, shard uint32) (node string, see
 		}
 		b.learn(shard, p.node)
 		close(p.done)
-		return p.node, p.seen
+		return p.node, p.term, p.seen
 	}
 	b.mu.Unlock()
 	select {
 	case <-p.done:
-		return p.node, p.seen || p.broken
+		return p.node, p.term, p.seen || p.broken
 	case <-ctx.Done():
-		return "", true
+		return "", 0, true
 	}
 }
 
@@ -131,7 +105,7 @@ func isClosed(c <-chan struct{}) bool {
 
 // askReplicas asks all at once and takes the leader of the highest term: one that was cut off may still believe in an
 // older one. It returns as soon as nothing better can come.
-func (r *Router) askReplicas(ctx context.Context, shard uint32) (leader string, seen bool) {
+func (r *Router) askReplicas(ctx context.Context, shard uint32) (leader string, term uint64, seen bool) {
 	targets := r.targets(shard)
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -145,7 +119,6 @@ func (r *Router) askReplicas(ctx context.Context, shard uint32) (leader string, 
 			replies <- status
 		}()
 	}
-	var term uint64
 	agree := map[uint64]int{} // by term: replicas that are in it
 	for range targets {
 		status := <-replies
@@ -161,7 +134,7 @@ func (r *Router) askReplicas(ctx context.Context, shard uint32) (leader string, 
 			cancel() // a majority is in its term: the rest, who may be down, need not be waited for
 		}
 	}
-	return leader, seen
+	return leader, term, seen
 }
 
 // statusOf asks one replica what it says of itself.
@@ -174,28 +147,40 @@ func (r *Router) statusOf(ctx context.Context, t target) (*wire.NodeStatus, erro
 	return &status, r.ask(ctx, t, http.MethodGet, replica.PathStatus, nil, &status)
 }
 
-// leaderTarget gives the replica to send a write to. Without a known leader it asks the replicas, again and again, until
-// there is one or the waiter's time is up. avoid is who just proved not to be it.
-func (r *Router) leaderTarget(ctx context.Context, shard uint32, avoid map[string]bool, wait *waiter) (target, error) {
+// refusers are the nodes that refused a request, each with the term in which it had claimed to lead; 0: it was only taken
+// for the leader.
+type refusers map[string]uint64
+
+// leaderTarget gives the replica to send a write to, and the term in which it claims to lead. Without a known leader it
+// asks the replicas, again and again, until there is one or the waiter's time is up.
+func (r *Router) leaderTarget(ctx context.Context, shard uint32, refused refusers, wait *waiter) (target, uint64, error) {
 	for _, node := range []string{r.localLeader(shard), r.leaders.get(shard)} {
-		if t, ok := r.targetOf(shard, node); ok && !avoid[node] {
-			return t, nil
+		if _, no := refused[node]; no {
+			continue
+		}
+		if t, ok := r.targetOf(shard, node); ok {
+			return t, 0, nil
 		}
 	}
-	for paused := false; ; paused = true {
-		node, seen := r.findLeader(ctx, shard)
-		// One that has just refused is asked again only when it still says that it leads after a pause.
-		if t, ok := r.targetOf(shard, node); ok && (paused || !avoid[node]) {
-			clear(avoid)
-			return t, nil
+	for {
+		node, term, seen := r.findLeader(ctx, shard)
+		if t, ok := r.targetOf(shard, node); ok && refused.allow(node, term, wait) {
+			return t, term, nil
 		}
 		if !seen {
 			r.askSeeds(ctx)
 		}
 		if err := wait.pause(ctx); err != nil {
-			return target{}, err
+			return target{}, 0, err
 		}
 	}
+}
+
+// allow reports whether a node that says it leads may be sent the request. One that has refused it before is about to hand
+// over, as a rule: it is asked again when it leads in a later term, or when half the waiting was in vain.
+func (f refusers) allow(node string, term uint64, wait *waiter) bool {
+	before, refused := f[node]
+	return !refused || (wait.begun() && term > before) || wait.half()
 }
 
 // localLeader is the leader as the local replica knows it: for its own shard the fastest source.

@@ -50,19 +50,25 @@ func (w *waiter) pause(ctx context.Context) error {
 	}
 }
 
+// begun reports whether it has waited at all.
+func (w *waiter) begun() bool { return !w.until.IsZero() }
+
+// half reports whether half its time is up.
+func (w *waiter) half() bool { return w.begun() && time.Until(w.until) < w.limit/2 }
+
 // write carries a write out at its shard's leader: again after proof that an attempt had no effect, and never else. The
 // request is forwarded at most wire.MaxHops times to nodes that refuse it.
 func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 	wait := r.newWaiter()
-	avoid := map[string]bool{}
+	refused := refusers{}
 	hops := 0
 	var last error
 	for {
-		to, err := r.leaderTarget(ctx, shard, avoid, wait)
+		to, term, err := r.leaderTarget(ctx, shard, refused, wait)
 		if err != nil {
 			return givenUp(shard, last)
 		}
-		last = try(ctx, to)
+		last = r.tryLeader(ctx, shard, to, try)
 		r.quiet.note(to.node, last)
 		if last == nil {
 			r.leaders.learn(shard, to.node)
@@ -75,9 +81,8 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 			return final(last)
 		}
 		r.noteRefusal(shard, to, last)
-		avoid[to.node] = true
+		refused[to.node] = term
 		if refusal := (*replica.Error)(nil); errors.As(last, &refusal) && !to.local {
-			r.leaders.learn(shard, refusal.Leader)
 			if hops++; hops == wire.MaxHops {
 				return givenUp(shard, last)
 			}
@@ -150,13 +155,6 @@ func (r *Router) readRound(ctx context.Context, shard uint32, spread, skipLocal 
 
 // noteRefusal learns from a failed attempt who leads, or does not, and that the table may be out of date.
 func (r *Router) noteRefusal(shard uint32, to target, err error) {
-	var link *linkError
-	switch {
-	case errors.As(err, &link):
-		r.leaders.noteSilence(shard, to.node)
-	case !elsewhere(err):
-		return // it leads, and said what it had to say
-	}
 	r.leaders.forget(shard, to.node)
 	if refusal := (*replica.Error)(nil); errors.As(err, &refusal) {
 		r.leaders.learn(shard, refusal.Leader)

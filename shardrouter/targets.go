@@ -55,8 +55,6 @@ func (r *Router) readOrder(shard uint32, spread bool) []target {
 		switch {
 		case t.local:
 			return 0
-		case r.leaders.isSilent(shard, t.node):
-			return 3
 		case r.quiet.has(t.node):
 			return 3
 		case t.node == leader && !spread:

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,9 +33,13 @@ func BenchmarkFloorPuts(b *testing.B) {
 		s := newTestShard(b, 3, func(_ int, cfg *Config) { cfg.Tuning = benchTuning() })
 		c := s.nodes[s.leader()]
 		value := make([]byte, floorValueBytes)
+		var keys [100_000][]byte
+		for i := range keys {
+			keys[i] = fmt.Appendf(nil, "key%d", i)
+		}
 		var n atomic.Uint64
 		runCallers(b, func() {
-			command := store.Command{Kind: store.CommandPut, Key: fmt.Appendf(nil, "key%d", n.Add(1)%100_000), Value: value}
+			command := store.Command{Kind: store.CommandPut, Key: keys[n.Add(1)%uint64(len(keys))], Value: value}
 			if _, err := c.Propose(context.Background(), command); err != nil {
 				b.Error(err)
 			}
@@ -53,6 +59,8 @@ func BenchmarkFloorPuts(b *testing.B) {
 func benchTuning() Tuning {
 	t := DefaultTuning()
 	t.SnapshotThreshold, t.SnapshotBytes = 1<<40, 1<<50
+	if v := os.Getenv("INFLIGHT"); v != "" { t.BatchesInFlight, _ = strconv.Atoi(v) }
+	if v := os.Getenv("BATCH"); v != "" { t.BatchOperations, _ = strconv.Atoi(v) }
 	return t
 }
 
