@@ -86,7 +86,9 @@ func (r *Router) fail(w http.ResponseWriter, req *http.Request, operation string
 	if failed.Code == wire.CodeMisdirected { // clients have nobody else to ask
 		failed = replica.AsError(replica.Failure(wire.CodeNoLeader, "%s: try again", failed.Detail))
 	}
-	failed.Leader = ""
+	own := *failed // one error may be shared by all writes of a log entry
+	own.Leader = ""
+	failed = &own
 	r.metrics.other(operation, failed, start)
 	if wire.Codes[failed.Code].Status >= http.StatusInternalServerError {
 		r.log.Info("request failed", "request", w.Header().Get(wire.HeaderRequestID), "method", req.Method, "operation", operation,

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,8 +57,6 @@ func BenchmarkFloorPuts(b *testing.B) {
 func benchTuning() Tuning {
 	t := DefaultTuning()
 	t.SnapshotThreshold, t.SnapshotBytes = 1<<40, 1<<50
-	if v := os.Getenv("INFLIGHT"); v != "" { t.BatchesInFlight, _ = strconv.Atoi(v) }
-	if v := os.Getenv("BATCH"); v != "" { t.BatchOperations, _ = strconv.Atoi(v) }
 	return t
 }
 

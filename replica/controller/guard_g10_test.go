@@ -86,7 +86,7 @@ func TestG10CloseEndsWhatIsUnderWay(t *testing.T) {
 	for n := range 10 {
 		writes = append(writes, c.Start(put(fmt.Sprint("k", n), "v")))
 	}
-	eventually(t, "the window to be full", func() bool { return len(c.proposer.window) == 2 && s.logs[0].waiting.Load() > 0 })
+	eventually(t, "the window to be full", func() bool { return c.proposer.inFlight() == 2 && s.logs[0].waiting.Load() > 0 })
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	within(t, 3*time.Second, "Close to keep its deadline", func() {

@@ -93,7 +93,7 @@ func (m *metrics) addGauges(c *Controller) {
 		operations, _ := c.proposer.queued()
 		return float64(operations)
 	})
-	gauge("kvorum_entries_in_flight", "Log entries proposed and not yet applied.", nil, func() float64 { return float64(len(c.proposer.window)) })
+	gauge("kvorum_entries_in_flight", "Log entries proposed and not yet applied.", nil, func() float64 { return float64(c.proposer.inFlight()) })
 	gauge("kvorum_snapshot_age_seconds", "Age of the newest snapshot; -1 without one.", nil, c.snapshotAge)
 }
 

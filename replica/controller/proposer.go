@@ -27,7 +27,7 @@ type Proposal struct {
 	command store.Command
 	size    int
 	state   atomic.Int32
-	done    chan struct{} // closed once applied or err is set
+	done    chan struct{} // gets one token once applied or err is set
 	applied Applied
 	err     *Error
 }
@@ -41,28 +41,67 @@ const (
 // proposer packs waiting writes into few log entries: the largest lever on throughput that was measured. Order is kept:
 // proposals started one after the other by one goroutine are applied in that order.
 type proposer struct {
-	c      *Controller
-	window chan struct{} // one token per entry in flight
+	c *Controller
 
 	mu struct {
 		sync.Mutex
-		queue  []*Proposal
-		bytes  int
-		closed bool
+		queue    []*Proposal
+		bytes    int
+		inFlight int // entries proposed and not yet ended
+		closed   bool
 	}
-	wake chan struct{}
+	wake chan struct{} // has a token when run should look at the queue
+	pool sync.Pool     // of *Proposal
 
 	commands []store.Command // run's own, used again for each batch
 }
 
 func newProposer(c *Controller) *proposer {
-	return &proposer{c: c, window: make(chan struct{}, c.cfg.Tuning.BatchesInFlight), wake: make(chan struct{}, 1)}
+	return &proposer{c: c, wake: make(chan struct{}, 1)}
 }
 
-// Start queues a write and returns at once; Wait tells what became of it. A refusal (overload, quota, not the leader) is
+// pipelineDepth is how many entries may be in flight without being full: one being written by the leader, one by the
+// followers. More small entries would only make smaller ones of those that follow.
+const pipelineDepth = 2
+
+// mayPropose reports whether the next entry is due. The caller holds mu.
+func (b *proposer) mayPropose() bool {
+	t := b.c.cfg.Tuning
+	switch {
+	case len(b.mu.queue) == 0 || b.mu.inFlight >= t.BatchesInFlight:
+		return false
+	case b.mu.inFlight < pipelineDepth:
+		return true
+	}
+	return len(b.mu.queue) >= t.BatchOperations || b.mu.bytes >= t.BatchBytes
+}
+
+// signal wakes run if an entry is due. The caller holds mu.
+func (b *proposer) signal() {
+	if b.mayPropose() {
+		select {
+		case b.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// landed ends an entry's time in flight.
+func (b *proposer) landed() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.inFlight--
+	b.signal()
+}
+
+// Start queues a write and returns at once; Wait, to be called once, tells what became of it. A refusal (overload, quota, not the leader) is
 // told by Wait too.
 func (c *Controller) Start(command store.Command) *Proposal {
-	p := &Proposal{c: c, command: command, size: command.EncodedSize(), done: make(chan struct{})}
+	p, _ := c.proposer.pool.Get().(*Proposal)
+	if p == nil {
+		p = &Proposal{c: c, done: make(chan struct{}, 1)}
+	}
+	p.command, p.size = command, command.EncodedSize()
 	if err := c.admitWrite(p); err != nil {
 		p.finish(Applied{}, err)
 		return p
@@ -91,15 +130,24 @@ func (p *Proposal) Wait(ctx context.Context) (Applied, error) {
 			return Applied{}, newError(wire.CodeUnknownOutcome, "the request's time was up while the write was under way: read the key, or repeat the write under its Idempotency-Key")
 		}
 	}
-	if p.err != nil {
-		return Applied{}, p.err
+	applied, err := p.applied, p.err
+	p.recycle()
+	if err != nil {
+		return Applied{}, err
 	}
-	return p.applied, nil
+	return applied, nil
+}
+
+// recycle gives an ended proposal back. One that was given up by its waiter is never used again: the proposer may hold it.
+func (p *Proposal) recycle() {
+	p.command, p.applied, p.err = store.Command{}, Applied{}, nil
+	p.state.Store(proposalQueued)
+	p.c.proposer.pool.Put(p)
 }
 
 func (p *Proposal) finish(a Applied, err *Error) {
 	p.applied, p.err = a, err
-	close(p.done)
+	p.done <- struct{}{}
 }
 
 // admitWrite refuses what could only fail later: cheaper for everyone, and a proof that nothing was done.
@@ -144,11 +192,8 @@ func (b *proposer) enqueue(p *Proposal) {
 	}
 	b.mu.queue = append(b.mu.queue, p)
 	b.mu.bytes += p.size
+	b.signal()
 	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
 }
 
 func (b *proposer) queued() (operations, bytes int) {
@@ -157,11 +202,21 @@ func (b *proposer) queued() (operations, bytes int) {
 	return len(b.mu.queue), b.mu.bytes
 }
 
-// take removes the next batch from the queue: what fits into one entry, without what was cancelled meanwhile.
+func (b *proposer) inFlight() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.inFlight
+}
+
+// take removes the next batch from the queue: what fits into one entry, without what was cancelled meanwhile. It is nil when
+// none is due; else it is in flight until landed.
 func (b *proposer) take() []*Proposal {
 	t := b.c.cfg.Tuning
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.mayPropose() {
+		return nil
+	}
 	var batch []*Proposal
 	size, taken := 0, 0
 	for _, p := range b.mu.queue {
@@ -178,6 +233,11 @@ func (b *proposer) take() []*Proposal {
 	rest := copy(b.mu.queue, b.mu.queue[taken:])
 	clear(b.mu.queue[rest:])
 	b.mu.queue = b.mu.queue[:rest]
+	if len(batch) > 0 {
+		b.mu.inFlight++
+	} else {
+		b.signal() // all of them were cancelled: look at the rest
+	}
 	return batch
 }
 
@@ -190,18 +250,7 @@ func (b *proposer) run(stop <-chan struct{}) {
 			return
 		case <-b.wake:
 		}
-		for {
-			select {
-			case b.window <- struct{}{}: // the window comes first, so that a batch is closed as late as possible
-			case <-stop:
-				b.close()
-				return
-			}
-			batch := b.take()
-			if len(batch) == 0 {
-				<-b.window
-				break
-			}
+		for batch := b.take(); len(batch) > 0; batch = b.take() {
 			b.propose(batch)
 		}
 	}
@@ -210,7 +259,7 @@ func (b *proposer) run(stop <-chan struct{}) {
 func (b *proposer) propose(batch []*Proposal) {
 	r := b.c.raft()
 	if r == nil {
-		<-b.window
+		b.landed()
 		b.fail(batch, newError(wire.CodeNotReady, b.c.notFormedDetail()))
 		return
 	}
@@ -232,7 +281,7 @@ func (b *proposer) propose(batch []*Proposal) {
 func (b *proposer) await(future raft.ApplyFuture, batch []*Proposal) {
 	err := b.c.await(future, b.c.cfg.Tuning.ProposalTimeout)
 	b.c.noteApply(err)
-	<-b.window
+	b.landed()
 	if err != nil {
 		b.fail(batch, b.c.proposalError(err))
 		return

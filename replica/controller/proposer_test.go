@@ -154,6 +154,7 @@ func TestBatchBounds(t *testing.T) {
 			}
 		}
 		got = append(got, one)
+		b.landed()
 	}
 	if want := "[[100 100 100 100 100] [900] [5000] [10 990] [1 1]]"; fmt.Sprint(got) != want {
 		t.Fatalf("batches %v, want %v", got, want)
