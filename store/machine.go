@@ -30,6 +30,16 @@ func (m *Machine) View() *View { return m.view.Load() }
 // ErrEntry and leaves the machine as it was: the caller must stop serving, for every later answer would be wrong.
 // The machine keeps nothing of entry's memory (S2).
 func (m *Machine) Apply(index, term uint64, entry []byte) ([]Result, error) {
+	results, err := m.Step(index, term, entry)
+	if err == nil {
+		m.Publish()
+	}
+	return results, err
+}
+
+// Step is Apply without the view: what it did shows with the next Publish. Several entries that were committed together can
+// so share one view, which saves copying the parts of the maps that they all change.
+func (m *Machine) Step(index, term uint64, entry []byte) ([]Result, error) {
 	if index <= m.state.index { // S5
 		return nil, nil
 	}
@@ -44,18 +54,22 @@ func (m *Machine) Apply(index, term uint64, entry []byte) ([]Result, error) {
 		results[i] = m.apply(&e.Commands[i])
 	}
 	m.recycle(e.Commands)
-	m.publish()
 	return results, nil
 }
 
 // Advance moves the applied index over an entry that is not the machine's, such as a configuration change. Indexes at or
-// below the applied one are ignored.
+// below the applied one are ignored. It shows with the next Publish.
 func (m *Machine) Advance(index, term uint64) {
-	if index <= m.state.index { // S5
-		return
+	if index > m.state.index { // S5
+		m.state.index, m.state.term = index, term
 	}
-	m.state.index, m.state.term = index, term
-	m.publish()
+}
+
+// Publish makes everything that was applied visible, at once and as a whole (S1).
+func (m *Machine) Publish() {
+	if m.state.index > m.view.Load().index {
+		m.publish()
+	}
 }
 
 // recycle keeps the command list for the next entry, but neither references into this one nor the memory of an unusually

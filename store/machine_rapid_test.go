@@ -129,6 +129,7 @@ func (r *rig) again(t *rapid.T) {
 func (r *rig) advance(t *rapid.T) {
 	index := r.model.index + uint64(rapid.IntRange(0, 2).Draw(t, "gap"))
 	r.machine.Advance(index, r.model.term+1)
+	r.machine.Publish()
 	if index > r.model.index {
 		r.model.index, r.model.term = index, r.model.term+1
 	}

@@ -224,6 +224,7 @@ func TestPosition(t *testing.T) {
 			t.Errorf("apply at %d: %v, %v", index, r, err)
 		}
 		m.Advance(index, 9)
+		m.Publish()
 	}
 	before := m.View()
 	for cut := range entry {
@@ -238,6 +239,7 @@ func TestPosition(t *testing.T) {
 		t.Errorf("apply: %v, %v", r, err)
 	}
 	m.Advance(12, 3)
+	m.Publish()
 	if v := m.View(); v.Index() != 12 || v.Term() != 3 || v.Keys() != 4 {
 		t.Errorf("after advance: %d %d", v.Index(), v.Term())
 	}
@@ -350,4 +352,30 @@ func TestViewsAreWhole(t *testing.T) {
 	}
 	close(done)
 	readers.Wait()
+}
+
+// TestStepsShareAView: entries applied by Step show together with Publish, and not before.
+func TestStepsShareAView(t *testing.T) {
+	m := started(t, identity(LastByte))
+	before := m.View()
+	for n, key := range []string{"a", "b"} {
+		entry := AppendEntry(nil, Entry{Time: 1, Commands: []Command{put(key, "v")}})
+		if _, err := m.Step(before.Index()+1+uint64(n), 1, entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := m.View(); v != before {
+		t.Fatalf("a view at index %d shows before Publish", v.Index())
+	}
+	m.Publish()
+	v := m.View()
+	_, a := v.Get([]byte("a"))
+	_, b := v.Get([]byte("b"))
+	if v.Index() != before.Index()+2 || !a || !b {
+		t.Fatalf("index %d, a %v, b %v", v.Index(), a, b)
+	}
+	m.Publish()
+	if m.View() != v {
+		t.Fatal("a view without anything new was published")
+	}
 }

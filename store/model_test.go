@@ -9,6 +9,8 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+
+	"github.com/zeebo/xxh3"
 )
 
 // model says in the plainest way what the machine should do: Go maps, lists, copies of everything, no caches.
@@ -189,8 +191,8 @@ func (m *model) digest(s int) string {
 	total := new(big.Int)
 	add := func(of Slot, b []byte) {
 		if s < 0 || Slot(s) == of {
-			h := sha256.Sum256(b)
-			total.Add(total, new(big.Int).SetBytes(h[:16]))
+			h := xxh3.Hash128(b).Bytes()
+			total.Add(total, new(big.Int).SetBytes(h[:]))
 		}
 	}
 	for key, row := range m.rows {

@@ -16,7 +16,7 @@ import (
 var allowedImports = map[string]bool{
 	"bufio": true, "bytes": true, "cmp": true, "crypto/sha256": true, "encoding/binary": true, "encoding/hex": true,
 	"errors": true, "fmt": true, "hash": true, "hash/crc32": true, "io": true, "math/bits": true, "slices": true,
-	"strings": true, "sync/atomic": true, "github.com/tidwall/btree": true,
+	"strings": true, "sync/atomic": true, "github.com/tidwall/btree": true, "github.com/zeebo/xxh3": true,
 }
 
 // TestPurity reads the package's source and refuses whatever could make two machines with one log differ.

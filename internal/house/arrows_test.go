@@ -20,7 +20,7 @@ func arrows() map[string]arrow {
 	return map[string]arrow{
 		"wire":               {none, none},
 		"network":            {none, none},
-		"store":              {none, []string{"github.com/tidwall/btree"}},
+		"store":              {none, []string{"github.com/tidwall/btree", "github.com/zeebo/xxh3"}},
 		"peer":               {[]string{"network", "wire"}, none},
 		"replica/controller": {[]string{"store", "peer", "wire"}, nil},
 		"replica":            {[]string{"replica/controller", "store", "wire"}, nil},

@@ -80,12 +80,16 @@ func runCallers(b *testing.B, operation func()) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")
 }
 
-// bareRaft packs operations into entries as the proposer does: up to BatchOperations or BatchBytes, BatchesInFlight.
+// bareRaft packs operations into entries by the same rule as the proposer: up to BatchOperations or BatchBytes an entry, up
+// to BatchesInFlight, of which at most pipelineDepth are not full.
 type bareRaft struct {
-	raft   *raft.Raft
-	tuning Tuning
-	queue  chan bareOperation
-	window chan struct{}
+	raft     *raft.Raft
+	tuning   Tuning
+	mu       sync.Mutex
+	due      *sync.Cond
+	queue    []bareOperation
+	inFlight int
+	closed   bool
 }
 
 type bareOperation struct {
@@ -95,34 +99,59 @@ type bareOperation struct {
 
 func (l *bareRaft) apply(payload []byte) error {
 	op := bareOperation{payload, make(chan error, 1)}
-	l.queue <- op
+	l.mu.Lock()
+	l.queue = append(l.queue, op)
+	if l.mayPropose() {
+		l.due.Signal()
+	}
+	l.mu.Unlock()
 	return <-op.done
 }
 
+func (l *bareRaft) mayPropose() bool {
+	return len(l.queue) > 0 && (l.inFlight < pipelineDepth || (l.inFlight < l.tuning.BatchesInFlight && len(l.queue) >= l.tuning.BatchOperations))
+}
+
 func (l *bareRaft) run() {
-	for first := range l.queue {
-		l.window <- struct{}{}
-		batch := []bareOperation{first}
-		entry := append([]byte(nil), first.payload...)
-	gather:
-		for len(batch) < l.tuning.BatchOperations && len(entry) < l.tuning.BatchBytes {
-			select {
-			case op := <-l.queue:
-				batch = append(batch, op)
-				entry = append(entry, op.payload...)
-			default:
-				break gather
-			}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		for !l.closed && !l.mayPropose() {
+			l.due.Wait()
+		}
+		if l.closed {
+			return
+		}
+		batch := append([]bareOperation(nil), l.queue[:min(len(l.queue), l.tuning.BatchOperations)]...)
+		l.queue = l.queue[:copy(l.queue, l.queue[len(batch):])]
+		l.inFlight++
+		l.mu.Unlock()
+		var entry []byte
+		for _, op := range batch {
+			entry = append(entry, op.payload...)
 		}
 		future := l.raft.Apply(entry, 10*time.Second)
-		go func() {
-			err := future.Error()
-			<-l.window
-			for _, op := range batch {
-				op.done <- err
-			}
-		}()
+		go l.await(future, batch)
+		l.mu.Lock()
 	}
+}
+
+func (l *bareRaft) await(future raft.ApplyFuture, batch []bareOperation) {
+	err := future.Error()
+	l.mu.Lock()
+	l.inFlight--
+	l.due.Signal()
+	l.mu.Unlock()
+	for _, op := range batch {
+		op.done <- err
+	}
+}
+
+func (l *bareRaft) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.due.Signal()
 }
 
 type emptyFSM struct{}
@@ -181,9 +210,10 @@ func startBareRaft(b *testing.B, tuning Tuning) *bareRaft {
 		}
 		return false
 	})
-	l := &bareRaft{raft: leader, tuning: tuning, queue: make(chan bareOperation, 16384), window: make(chan struct{}, tuning.BatchesInFlight)}
+	l := &bareRaft{raft: leader, tuning: tuning}
+	l.due = sync.NewCond(&l.mu)
 	go l.run()
-	b.Cleanup(func() { close(l.queue) })
+	b.Cleanup(l.close)
 	return l
 }
 

@@ -35,6 +35,8 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	for i, l := range logs {
 		responses[i] = f.apply(l)
 	}
+	f.machine.Publish() // one view for all that was committed together; nobody has been answered yet
+	f.c.checkIdentity(f.machine.View())
 	f.changed.fire()
 	return responses
 }
@@ -44,19 +46,17 @@ func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 
 func (f *fsm) apply(l *raft.Log) applyResponse {
 	response := applyResponse{index: l.Index, term: l.Term}
+	if response.err = f.c.failed(); response.err != nil {
+		return response // after an entry that could not be applied nothing later may be, nor may the applied index pass it
+	}
 	if l.Type != raft.LogCommand {
 		f.machine.Advance(l.Index, l.Term)
 		return response
 	}
-	if f.c.failed() != nil {
-		response.err = f.c.failed() // after an entry that could not be applied nothing later may be
-		return response
-	}
-	response.results, response.err = f.machine.Apply(l.Index, l.Term, l.Data)
+	response.results, response.err = f.machine.Step(l.Index, l.Term, l.Data)
 	if response.err != nil {
 		f.c.fail(fmt.Errorf("log entry %d cannot be applied (%w): a newer kvorum wrote it, or memory is damaged; start a version that knows it", l.Index, response.err))
 	}
-	f.c.checkIdentity(f.machine.View())
 	return response
 }
 

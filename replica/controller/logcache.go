@@ -2,6 +2,7 @@ package controller
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
@@ -18,8 +19,8 @@ type logCache struct {
 		sync.RWMutex
 		entries []*raft.Log // entries[head+i].Index == entries[head].Index + i; nil before head
 		head    int
-		bytes   uint64
 	}
+	bytes atomic.Uint64 // of the entries; changed under mu
 }
 
 func newLogCache(limit uint64) *logCache { return &logCache{limit: limit} }
@@ -33,10 +34,10 @@ func (c *logCache) add(logs []*raft.Log) {
 			c.reset()
 		}
 		c.mu.entries = append(c.mu.entries, l)
-		c.mu.bytes += cost(l)
+		c.bytes.Add(cost(l))
 	}
-	for c.mu.bytes > c.limit && c.mu.head < len(c.mu.entries) {
-		c.mu.bytes -= cost(c.mu.entries[c.mu.head])
+	for c.bytes.Load() > c.limit && c.mu.head < len(c.mu.entries) {
+		c.bytes.Add(-cost(c.mu.entries[c.mu.head]))
 		c.mu.entries[c.mu.head] = nil
 		c.mu.head++
 	}
@@ -64,12 +65,8 @@ func (c *logCache) clear() {
 	c.reset()
 }
 
-func (c *logCache) reset() { c.mu.entries, c.mu.head, c.mu.bytes = nil, 0, 0 }
+func (c *logCache) reset() { c.mu.entries, c.mu.head = nil, 0; c.bytes.Store(0) }
 
-func (c *logCache) size() uint64 {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.mu.bytes
-}
+func (c *logCache) size() uint64 { return c.bytes.Load() }
 
 func cost(l *raft.Log) uint64 { return uint64(len(l.Data)+len(l.Extensions)) + logEntryOverhead }
