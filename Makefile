@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 BENCH    ?= .
 CONCURRENT = ./client ./network ./node ./peer ./replica/... ./shardrouter ./store
 
-.PHONY: help check fmt vet staticcheck test race wasm bench fuzz import-words build clean
+.PHONY: help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ race: ## the packages with goroutines, under the race detector
 
 wasm: ## build and vet cmd/kvorum for GOOS=wasip1, as the simulator runs it
 	$(GO) run ./internal/wasmbuild -vet -o bin/kvorum.wasm
+
+bench-floor: ## kvorum beside a bare raft (puts) and a bare HTTP server (GETs), in one run
+	$(GO) test -run "^$$" -bench Floor -benchtime 300000x -count 3 ./replica/controller ./node
 
 bench: ## all benchmarks; BENCH=regexp for some
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

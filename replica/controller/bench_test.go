@@ -235,3 +235,46 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkReadBesideWrites: reads of one key while nobody writes, and while 64 callers write to the same slot as fast as
+// they can. The stale reads take no part in consensus, so what writers cost them is the processor; the linearizable ones
+// show that a read waits for a round, not for a writer's fsync.
+func BenchmarkReadBesideWrites(b *testing.B) {
+	s := newTestShard(b, 3, func(_ int, cfg *Config) { cfg.Tuning = benchTuning() })
+	leader := s.leader()
+	s.mustPut("key", "value")
+	eventually(b, "the leader to be ready", func() bool { return len(s.nodes[leader].NotReady()) == 0 })
+	for _, writers := range []int{0, 64} {
+		for _, consistency := range []wire.Consistency{wire.Stale, wire.Linearizable} {
+			b.Run(fmt.Sprintf("%s/writers-%d", consistency, writers), func(b *testing.B) {
+				stop, done := writeBeside(s.nodes[leader], writers)
+				b.ResetTimer()
+				for range b.N {
+					if _, err := s.get(leader, "key", consistency); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StopTimer()
+				close(stop)
+				done.Wait()
+			})
+		}
+	}
+}
+
+func writeBeside(c *Controller, writers int) (stop chan struct{}, done *sync.WaitGroup) {
+	stop, done = make(chan struct{}), &sync.WaitGroup{}
+	for w := range writers {
+		done.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_, _ = c.Propose(context.Background(), put(fmt.Sprintf("%d-key", w), "beside")) // same last byte, same slot
+				}
+			}
+		})
+	}
+	return stop, done
+}
