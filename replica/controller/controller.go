@@ -77,6 +77,7 @@ type Controller struct {
 
 	leaderReads   *readRounds
 	followerReads *readRounds
+	stalled       broadcast // fires while the disk is stalled: writes under way end as unknown
 
 	stores            *stores // set once formed
 	group             atomic.Pointer[group]

@@ -33,6 +33,9 @@ func newError(code wire.Code, detail string) *Error { return &Error{Code: code, 
 // errDeadline is what awaiting a future ends with when its time is up (guard G10).
 var errDeadline = errors.New("raft did not answer in time")
 
+// errStalled is what writes under way end with when the disk turns out to be stalled (guard G7).
+var errStalled = errors.New("the disk does not answer")
+
 // proposalError maps what raft says of an entry to an outcome. Only errors that raft gives before an entry is queued, or
 // that it documents as definite, are not-applied; everything else is unknown (field knowledge: hashicorp/raft#561).
 func (c *Controller) proposalError(err error) *Error {

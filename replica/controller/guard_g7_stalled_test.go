@@ -12,7 +12,7 @@ import (
 // TestG7StalledDiskOnTheLeader: raft would stay leader for ever, because its heartbeats need no disk. The node goes silent,
 // the others elect and serve, and it comes back by itself.
 func TestG7StalledDiskOnTheLeader(t *testing.T) {
-	s := newLinkedShard(t, 3, func(_ int, cfg *Config) { cfg.Tuning.ProposalTimeout = 2 * time.Second })
+	s := newLinkedShard(t, 3, func(_ int, cfg *Config) { cfg.Tuning.ProposalTimeout = time.Minute })
 	s.lead(0)
 	s.allReady()
 	s.mustPut("before", "1")
@@ -35,6 +35,7 @@ func TestG7StalledDiskOnTheLeader(t *testing.T) {
 	if e, ok := err.(*Error); !ok || e.Outcome() != wire.NotApplied {
 		t.Fatalf("a write at the stalled node: %v, want a proof of not-applied", err)
 	}
+	eventually(t, "the hanging write to end, long before its deadline", func() bool { return len(hanging.done) == 1 })
 	if _, err := hanging.Wait(context.Background()); err == nil || err.(*Error).Outcome() != wire.Unknown {
 		t.Fatalf("the hanging write ended as %v, want unknown", err)
 	}

@@ -279,7 +279,7 @@ func (b *proposer) propose(batch []*Proposal) {
 
 // await ends a batch. Raft leaves some futures unanswered for ever, so it has a deadline (guard G10).
 func (b *proposer) await(future raft.ApplyFuture, batch []*Proposal) {
-	err := b.c.await(future, b.c.cfg.Tuning.ProposalTimeout)
+	err := b.c.awaitUnlessStalled(future)
 	b.c.noteApply(err)
 	b.landed()
 	if err != nil {
@@ -315,8 +315,18 @@ func (b *proposer) close() {
 	}
 }
 
+// awaitUnlessStalled is await for writes: once the disk is known to be stalled their outcome is as unknown as it will be at
+// the deadline, and the client can go on.
+func (c *Controller) awaitUnlessStalled(future raft.Future) error {
+	return c.awaitOr(future, c.cfg.Tuning.ProposalTimeout, c.stalled.wait())
+}
+
 // await waits for a raft future with a deadline (guard G10: futures of a raft that shuts down may never be answered).
 func (c *Controller) await(future raft.Future, timeout time.Duration) error {
+	return c.awaitOr(future, timeout, nil)
+}
+
+func (c *Controller) awaitOr(future raft.Future, timeout time.Duration, giveUp <-chan struct{}) error {
 	answered := make(chan error, 1)
 	go func() { answered <- future.Error() }()
 	timer := time.NewTimer(timeout)
@@ -326,6 +336,8 @@ func (c *Controller) await(future raft.Future, timeout time.Duration) error {
 		return err
 	case <-timer.C:
 		return errDeadline
+	case <-giveUp:
+		return errStalled
 	case <-c.closed:
 		return raft.ErrRaftShutdown
 	}

@@ -98,11 +98,14 @@ func (c *Controller) superviseHealth() {
 			c.disk.probe()
 			probed = time.Now()
 		}
-		if c.disk.state() == diskOK {
+		switch c.disk.state() {
+		case diskOK:
 			c.repair()
 			c.snapshotIfLarge()
-		} else {
+		case diskFull:
 			c.yieldLeadership()
+		case diskStalled:
+			c.stalled.fire()
 		}
 	}
 }
@@ -111,7 +114,7 @@ func (c *Controller) superviseHealth() {
 // transport makes the others elect (guard G7).
 func (c *Controller) yieldLeadership() {
 	r := c.raft()
-	if r == nil || r.State() != raft.Leader || c.disk.state() != diskFull {
+	if r == nil || r.State() != raft.Leader {
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Tuning.ElectionTimeout)
