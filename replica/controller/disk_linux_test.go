@@ -12,7 +12,7 @@ import (
 // as before must stay full, however often it is probed, and count as well again once there is room.
 func TestFullDiskProbeNeedsRoomBesideTheReserve(t *testing.T) {
 	folder := t.TempDir()
-	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=8m"); err != nil {
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=16m"); err != nil {
 		if os.Getenv("KVORUM_CI") != "" {
 			t.Fatalf("a small file system is needed: %v", err)
 		}
@@ -28,8 +28,8 @@ func TestFullDiskProbeNeedsRoomBesideTheReserve(t *testing.T) {
 	d := newDiskWatch(folder, tuning, make(chan struct{}), func(error) {})
 	d.probe()
 	fill := filepath.Join(folder, "others")
-	if err := os.WriteFile(fill, make([]byte, 16<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("the disk takes 16 MiB: %v", err)
+	if err := os.WriteFile(fill, make([]byte, 32<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk takes 32 MiB: %v", err)
 	}
 	log := filepath.Join(folder, "log")
 	err := d.watch(func() error { return writeSynced(log, make([]byte, 64<<10)) })
