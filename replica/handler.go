@@ -144,7 +144,7 @@ func WriteJSON(w http.ResponseWriter, body any) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h[wire.HeaderOutcome] = outcomes[wire.Applied]
-	_, _ = w.Write(append(text, '\n')) // the client has gone away: nobody is left to tell
+	_ = WriteBody(w, append(text, '\n')) // the client has gone away: nobody is left to tell
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (p *Reply) Write(w http.ResponseWriter, op Operation, session Session) {
 	p.writeSuccess(h, op, session)
 	w.WriteHeader(p.Status)
 	if op == Get && p.Status == http.StatusOK {
-		_, _ = w.Write(p.Value) // the client has gone away: nobody is left to tell
+		_ = WriteBody(w, p.Value) // the client has gone away: nobody is left to tell
 	}
 }
 

@@ -14,14 +14,14 @@ const ContentTypeNDJSON = "application/x-ndjson"
 
 const (
 	streamBuffer       = 64 << 10         // bytes collected before they are sent
-	streamWriteTimeout = 30 * time.Second // for one buffer: a reader that takes nothing for so long is given up
+	streamWriteTimeout = 30 * time.Second // for one buffer: a reader that takes nothing for so long is given up. TCP repeats a lost packet several times in it
 )
 
 // Stream writes NDJSON with bounded memory. Its first line begins the reply, with status 200.
 type Stream struct {
 	out     *bufio.Writer
 	encoder *json.Encoder
-	control *http.ResponseController
+	sink    deadlineWriter
 }
 
 // NewStream prepares the headers; nothing is sent yet.
@@ -29,8 +29,8 @@ func NewStream(w http.ResponseWriter) *Stream {
 	h := w.Header()
 	h.Set("Content-Type", ContentTypeNDJSON)
 	h[wire.HeaderOutcome] = outcomes[wire.Applied]
-	s := &Stream{control: http.NewResponseController(w)}
-	s.out = bufio.NewWriterSize(deadlineWriter{w, s.control}, streamBuffer)
+	s := &Stream{sink: deadlineWriter{w, http.NewResponseController(w)}}
+	s.out = bufio.NewWriterSize(s.sink, streamBuffer)
 	s.encoder = json.NewEncoder(s.out)
 	return s
 }
@@ -46,17 +46,5 @@ func (s *Stream) End(end wire.End) error {
 	if err := s.out.Flush(); err != nil {
 		return err
 	}
-	return s.control.SetWriteDeadline(time.Time{}) // the connection may serve other requests
-}
-
-// deadlineWriter gives each write a fresh deadline, so that a stream may last as long as its reader goes on reading.
-type deadlineWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-}
-
-func (d deadlineWriter) Write(p []byte) (int, error) {
-	// Not every ResponseWriter has deadlines; those of net/http do.
-	_ = d.control.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
-	return d.w.Write(p)
+	return s.sink.finish()
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/kvorum/kvorum/replica"
 	"github.com/kvorum/kvorum/wire"
@@ -19,40 +18,39 @@ const maxReplyBytes = 16 << 20
 
 // ask sends a small JSON request to a node and decodes its reply. in and out may be nil.
 func (r *Router) ask(ctx context.Context, to target, method, path string, in, out any) error {
+	_, err := r.askWith(ctx, to, http.Header{}, method, path, in, out)
+	return err
+}
+
+// askWith is ask with headers, and gives those of the reply.
+func (r *Router) askWith(ctx context.Context, to target, header http.Header, method, path string, in, out any) (http.Header, error) {
 	var body []byte
 	if in != nil {
 		var err error
 		if body, err = json.Marshal(in); err != nil {
-			return fmt.Errorf("request to %s: %w", to, err)
+			return nil, fmt.Errorf("request to %s: %w", to, err)
 		}
 	}
 	at, err := url.Parse(path)
 	if err != nil {
-		return fmt.Errorf("request to %s: %w", to, err)
+		return nil, fmt.Errorf("request to %s: %w", to, err)
 	}
-	response, err := r.send(ctx, to, call{method: method, url: *at, header: http.Header{}, body: body})
+	response, err := r.send(ctx, to, call{method: method, url: *at, header: header, body: body})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
 	if err := refusalOf(response); err != nil {
-		return err
+		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxReplyBytes))
 	if err == nil && out != nil {
 		err = json.Unmarshal(text, out)
 	}
 	if err != nil {
-		return &linkError{to: to, sent: true, err: err}
+		return nil, &linkError{to: to, sent: true, err: err}
 	}
-	return nil
-}
-
-// askPatiently is ask with a limit of its own.
-func (r *Router) askPatiently(ctx context.Context, limit time.Duration, to target, method, path string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return r.ask(ctx, to, method, path, in, out)
+	return response.Header, nil
 }
 
 // refusalOf is the error that a reply of another node carries, nil if it carries none. What is no problem body of ours is

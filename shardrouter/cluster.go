@@ -109,6 +109,9 @@ func (r *Router) serveTransfer(w http.ResponseWriter, req *http.Request) error {
 		return r.ask(ctx, to, http.MethodPost, replica.PathTransfer, body, &reply)
 	})
 	if err != nil {
+		if failed := replica.AsError(err); failed.Code == wire.CodeUnknownOutcome {
+			return replica.Failure(wire.CodeUnknownOutcome, "leadership of shard %d may or may not be handed over (%s): GET %s shows who leads", shard, failed.Detail, pathCluster)
+		}
 		return err
 	}
 	r.leaders.learn(shard, reply.Leader)
@@ -142,9 +145,20 @@ func (r *Router) serveSnapshot(w http.ResponseWriter, req *http.Request) error {
 		}
 	}
 	if len(reply.Replicas) == 0 {
-		return replica.Failure(wire.CodeUnreachable, "no replica of shard %d took a snapshot: %v", shard, errs[0])
+		return noSnapshot(shard, errs)
 	}
 	return replica.WriteJSON(w, reply)
+}
+
+// noSnapshot is the answer when no replica said that it took one. That none did is certain only if each of them said so or
+// was not sent the request.
+func noSnapshot(shard uint32, errs []error) error {
+	for _, err := range errs {
+		if replica.AsError(final(err)).Outcome() == wire.Unknown {
+			return replica.Failure(wire.CodeUnknownOutcome, "no replica of shard %d is known to have taken a snapshot, but some may yet (%v): GET %s shows their snapshot_index", shard, err, pathCluster)
+		}
+	}
+	return replica.Failure(wire.CodeUnreachable, "no replica of shard %d took a snapshot: %v", shard, errs[0])
 }
 
 func (r *Router) snapshot(ctx context.Context, to target) (uint64, error) {

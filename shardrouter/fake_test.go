@@ -35,6 +35,7 @@ type fakeNode struct {
 	key     http.HandlerFunc // requests for keys
 	batch   http.HandlerFunc
 	rows    http.HandlerFunc
+	other   map[string]http.HandlerFunc // by path
 
 	writes, reads atomic.Int64 // requests for keys that came
 }
@@ -67,7 +68,7 @@ func (n *fakeNode) stop() {
 
 func (n *fakeNode) handle(w http.ResponseWriter, r *http.Request) {
 	n.mu.Lock()
-	role, term, members, table, key, batch, rows := n.role, n.term, n.members, n.table, n.key, n.batch, n.rows
+	role, term, members, table, key, batch, rows, other := n.role, n.term, n.members, n.table, n.key, n.batch, n.rows, n.other[r.URL.Path]
 	n.mu.Unlock()
 	w.Header().Set(wire.HeaderOutcome, string(wire.Applied))
 	switch {
@@ -90,6 +91,8 @@ func (n *fakeNode) handle(w http.ResponseWriter, r *http.Request) {
 			n.reads.Add(1)
 		}
 		key(w, r)
+	case other != nil:
+		other(w, r)
 	default:
 		refuse(wire.CodeNotReady, "")(w, r)
 	}

@@ -181,7 +181,11 @@ func (k *keyRequest) passOn(response *http.Response) {
 	}
 	k.note(response)
 	k.w.WriteHeader(response.StatusCode)
-	if _, err := io.Copy(k.w, response.Body); err != nil {
+	err := replica.SendBody(k.w, response.ContentLength, func(out io.Writer) error {
+		_, err := io.Copy(out, response.Body)
+		return err
+	})
+	if err != nil {
 		// The reply's length is announced: cutting the connection tells the client that it is not whole.
 		panic(http.ErrAbortHandler)
 	}

@@ -2,6 +2,7 @@ package shardrouter
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -27,26 +28,30 @@ func (r *Router) serveOperation(w http.ResponseWriter, req *http.Request) error 
 	if err != nil {
 		return err
 	}
+	session, err := replica.SessionOf(req.Header)
+	if err != nil {
+		return err
+	}
 	if len(r.now().table.Slots) == 0 {
 		return errNoTable
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), r.cfg.RequestTimeout)
 	defer cancel()
-	found, err := r.lookUp(ctx, key, slot)
-	if len(found) == 0 && err != nil {
-		return err
-	}
-	switch len(found) {
-	case 1:
-		return replica.WriteJSON(w, found[0])
-	case 0:
+	found, receipt, err := r.lookUp(ctx, key, slot, session)
+	switch {
+	case len(found) > 1:
+		return replica.Failure(wire.CodeConflict, "this Idempotency-Key was used in slots %s: ask for one of them with ?slot=", slotsOf(found))
+	case err != nil && (len(found) == 0 || slot < 0):
+		return err // a shard that was not heard may know the key, too
+	case len(found) == 0:
 		// Not found is no proof: the request may still be on its way, or its row may have been evicted.
 		problem := wire.NewProblem(wire.CodeNotFound, "no shard knows this Idempotency-Key: the request may still be on its way, or be forgotten; this does not mean that it was not applied")
 		problem.Outcome = wire.Unknown
 		problem.Write(w)
 		return nil
 	}
-	return replica.Failure(wire.CodeConflict, "this Idempotency-Key was used in slots %s: ask for one of them with ?slot=", slotsOf(found))
+	maps.Copy(w.Header(), receipt)
+	return replica.WriteJSON(w, found[0])
 }
 
 // slotOf reads the parameter slot; -1 means all.
@@ -70,39 +75,69 @@ func slotsOf(operations []wire.Operation) string {
 	return strings.Join(slots, ", ")
 }
 
-// lookUp asks all shards at once. The error is that of a shard which could not be asked.
-func (r *Router) lookUp(ctx context.Context, key string, slot int) ([]wire.Operation, error) {
+// lookUp asks all shards at once. The receipt is that of the last one that knows the key, the error that of one which could
+// not be asked.
+func (r *Router) lookUp(ctx context.Context, key string, slot int, session replica.Session) (found []wire.Operation, receipt http.Header, failed error) {
 	shards := r.now().shards()
-	answers, errs := make([]replica.ShardOperations, len(shards)), make([]error, len(shards))
+	answers, receipts, errs := make([]replica.ShardOperations, len(shards)), make([]http.Header, len(shards)), make([]error, len(shards))
 	var asking sync.WaitGroup
 	for i, shard := range shards {
-		asking.Go(func() { answers[i], errs[i] = r.lookUpAt(ctx, shard, key) })
+		asking.Go(func() { answers[i], receipts[i], errs[i] = r.lookUpAt(ctx, shard, key, session) })
 	}
 	asking.Wait()
-	var found []wire.Operation
-	var failed error
 	for i := range shards {
 		if errs[i] != nil {
 			failed = errs[i]
 		}
 		for _, operation := range answers[i].Operations {
 			if slot < 0 || int(operation.Slot) == slot {
-				found = append(found, operation)
+				found, receipt = append(found, operation), receipts[i]
 			}
 		}
 	}
-	return found, failed
+	return found, receipt, failed
 }
 
-func (r *Router) lookUpAt(ctx context.Context, shard uint32, key string) (found replica.ShardOperations, err error) {
+func (r *Router) lookUpAt(ctx context.Context, shard uint32, key string, session replica.Session) (found replica.ShardOperations, receipt http.Header, err error) {
 	err = r.read(ctx, shard, false, func(ctx context.Context, to target) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, r.cfg.ReadAttempt)
+		defer cancel()
 		if to.local {
-			ctx, cancel := context.WithTimeout(ctx, r.cfg.ReadAttempt)
-			defer cancel()
-			found, _, err = r.local.Operations(ctx, key)
-			return err
+			found, receipt, err = r.lookUpHere(ctx, key, session)
+		} else {
+			found, receipt, err = r.lookUpThere(ctx, to, key, session)
 		}
-		return r.askPatiently(ctx, r.cfg.ReadAttempt, to, http.MethodGet, replica.PathOperations+url.PathEscape(key), nil, &found)
+		return err
 	})
-	return found, err
+	return found, receipt, err
 }
+
+func (r *Router) lookUpHere(ctx context.Context, key string, session replica.Session) (replica.ShardOperations, http.Header, error) {
+	found, executed, err := r.local.Operations(ctx, key)
+	if err != nil {
+		return found, nil, err
+	}
+	receipt := http.Header{}
+	executed.WriteHeaders(receipt, session)
+	return found, receipt, nil
+}
+
+func (r *Router) lookUpThere(ctx context.Context, to target, key string, session replica.Session) (found replica.ShardOperations, receipt http.Header, err error) {
+	header := http.Header{}
+	if len(session) > 0 {
+		header[wire.HeaderSession] = []string{session.String()}
+	}
+	replied, err := r.askWith(ctx, to, header, http.MethodGet, replica.PathOperations+url.PathEscape(key), nil, &found)
+	if err != nil {
+		return found, nil, err
+	}
+	receipt = http.Header{}
+	for _, name := range receiptHeaders {
+		if values := replied[name]; len(values) > 0 {
+			receipt[name] = values
+		}
+	}
+	return found, receipt, nil
+}
+
+var receiptHeaders = []string{wire.HeaderNode, wire.HeaderShard, wire.HeaderEpoch, wire.HeaderTerm, wire.HeaderIndex, wire.HeaderConsistency, wire.HeaderSession}

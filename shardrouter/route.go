@@ -81,11 +81,17 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 			return final(last)
 		}
 		r.noteRefusal(shard, to, last)
+		_, again := refused[to.node]
 		refused[to.node] = term
 		if refusal := (*replica.Error)(nil); errors.As(last, &refusal) && !to.local {
 			if hops++; hops == wire.MaxHops {
 				return givenUp(shard, last)
 			}
+		}
+		// A node that goes on refusing may do so at once and at no hop, as a local leader with a stalled disk does: without the
+		// pause this would spin, and nothing else would end it when the waiting is over.
+		if again && wait.pause(ctx) != nil {
+			return givenUp(shard, last)
 		}
 		if ctx.Err() != nil {
 			return givenUp(shard, last)

@@ -110,6 +110,6 @@ func (r *Router) serveNothing(w http.ResponseWriter, req *http.Request) {
 func (r *Router) serveOpenAPI(w http.ResponseWriter, _ *http.Request) error {
 	w.Header()["Content-Type"] = []string{"application/yaml"}
 	w.Header()[wire.HeaderOutcome] = []string{string(wire.Applied)}
-	_, _ = w.Write([]byte(wire.OpenAPI())) // the client has gone away: nobody is left to tell
+	_ = replica.WriteBody(w, []byte(wire.OpenAPI())) // the client has gone away: nobody is left to tell
 	return nil
 }

@@ -104,6 +104,12 @@ func TestOperationInSeveralSlots(t *testing.T) {
 	if err := json.Unmarshal(r.body, &found); err != nil || found.Slot != 'b' || found.Shard != 2 {
 		t.Fatalf("the operation is %s (%v)", r.body, err)
 	}
+	for _, base := range c.bases() { // some of them execute it themselves, some forward it
+		r := c.do(t, request{method: "GET", base: base, path: fmt.Sprintf("/v1/operations/several?slot=%d", 'b'), header: map[string]string{wire.HeaderSession: "0:1"}})
+		if session := r.header.Get(wire.HeaderSession); r.header.Get(wire.HeaderShard) != "2" || !strings.HasPrefix(session, "0:1,2:") {
+			t.Errorf("the receipt through %s is of shard %q, session %q", base, r.header.Get(wire.HeaderShard), session)
+		}
+	}
 }
 
 func TestSessionReadsItsWritesEverywhere(t *testing.T) {

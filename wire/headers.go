@@ -1,6 +1,7 @@
 package wire
 
-// Header names of requests and replies. The receipt (Node to Consistency) is on every reply that a replica executed.
+// Header names of requests and replies. The receipt (Node to Session) is on every reply that one replica executed. Listings
+// and batches span shards: of these headers they carry Outcome and Session only.
 const (
 	HeaderOutcome        = "Kvorum-Outcome"     // applied, not-applied or unknown
 	HeaderNode           = "Kvorum-Node"        // id of the replica that executed the operation

@@ -46,8 +46,6 @@ func (c *Controller) proposalError(err error) *Error {
 		return &Error{Code: wire.CodeMisdirected, Detail: "leadership is being handed over"}
 	case errors.Is(err, raft.ErrEnqueueTimeout):
 		return newError(wire.CodeOverloaded, "the log does not keep up: slow down and try again")
-	case errors.Is(err, raft.ErrAbortedByRestore):
-		return newError(wire.CodeNotReady, "a snapshot is being restored: try again")
 	default:
 		return newError(wire.CodeUnknownOutcome, "the write may or may not take effect ("+err.Error()+"): read the key, or repeat the write under its Idempotency-Key")
 	}

@@ -178,3 +178,15 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		time.Sleep(2 * time.Millisecond)
 	}
 }
+
+func (s *testShard) allReady() {
+	s.t.Helper()
+	eventually(s.t, "all to be ready", func() bool {
+		for _, c := range s.nodes {
+			if c != nil && len(c.NotReady()) > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -84,11 +85,14 @@ func (c *Controller) TransferLeadership(ctx context.Context, to string) error {
 	}
 	start := time.Now()
 	err := c.await(r.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to)), 3*c.cfg.Tuning.ElectionTimeout)
-	if err != nil {
-		return newError(wire.CodeConflict, fmt.Sprintf("leadership could not be handed to %s (%v): is it up and caught up?", to, err))
+	if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+		return newError(wire.CodeConflict, fmt.Sprintf("leadership could not be handed to %s (%v): try again", to, err))
+	}
+	if err != nil { // the other may have been told to take over
+		return newError(wire.CodeUnknownOutcome, fmt.Sprintf("leadership may or may not go to %s (%v): look at cluster status", to, err))
 	}
 	if _, err := c.waitFor(ctx, func() bool { return c.Leader() == to }); err != nil {
-		return newError(wire.CodeConflict, fmt.Sprintf("node %s did not become leader in time: look at cluster status", to))
+		return newError(wire.CodeUnknownOutcome, fmt.Sprintf("node %s did not become leader in time, and still may: look at cluster status", to))
 	}
 	c.log.Info("handed over leadership", "to", to, "took", time.Since(start))
 	return nil

@@ -97,16 +97,6 @@ func (s *linkedShard) cutBoth(a int, others ...int) {
 	}
 }
 
-// allReady waits until nobody has anything left to do but raft's own traffic.
-func (s *linkedShard) allReady() {
-	s.t.Helper()
-	for i, c := range s.nodes {
-		if c != nil {
-			eventually(s.t, s.members[i].ID+" to be ready", func() bool { return len(c.NotReady()) == 0 })
-		}
-	}
-}
-
 // lead makes node i the leader.
 func (s *testShard) lead(i int) {
 	s.t.Helper()

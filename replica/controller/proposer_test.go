@@ -176,7 +176,7 @@ func TestRaftErrorOutcomes(t *testing.T) {
 		{raft.ErrNotLeader, wire.CodeMisdirected, wire.NotApplied},
 		{raft.ErrLeadershipTransferInProgress, wire.CodeMisdirected, wire.NotApplied},
 		{raft.ErrEnqueueTimeout, wire.CodeOverloaded, wire.NotApplied},
-		{raft.ErrAbortedByRestore, wire.CodeNotReady, wire.NotApplied},
+		{raft.ErrAbortedByRestore, wire.CodeUnknownOutcome, wire.Unknown},
 		{raft.ErrLeadershipLost, wire.CodeUnknownOutcome, wire.Unknown},
 		{raft.ErrRaftShutdown, wire.CodeUnknownOutcome, wire.Unknown},
 		{errDeadline, wire.CodeUnknownOutcome, wire.Unknown},

@@ -28,7 +28,7 @@ type ReadReceipt struct {
 // majority's answer (linearizable), and for this replica to have applied what was committed when the read began.
 func (c *Controller) Read(ctx context.Context, o ReadOptions) (*store.View, ReadReceipt, error) {
 	if err := c.failed(); err != nil {
-		return nil, ReadReceipt{}, newError(wire.CodeNotReady, "node "+c.cfg.Node+" has failed: "+err.Error())
+		return nil, ReadReceipt{}, c.failedError(err)
 	}
 	switch o.Consistency {
 	case wire.Stale, wire.Bounded:
@@ -59,6 +59,9 @@ func (c *Controller) Read(ctx context.Context, o ReadOptions) (*store.View, Read
 func (c *Controller) receipt(v *store.View, term uint64, consistency string, err *Error) (*store.View, ReadReceipt, error) {
 	if err != nil {
 		return nil, ReadReceipt{}, err
+	}
+	if failed := c.failed(); failed != nil { // while the read waited
+		return nil, ReadReceipt{}, c.failedError(failed)
 	}
 	role := "; follower"
 	if r := c.raft(); r != nil && r.State() == raft.Leader {
@@ -134,4 +137,8 @@ func (c *Controller) noteFresh(started time.Time) {
 			return
 		}
 	}
+}
+
+func (c *Controller) failedError(err error) *Error {
+	return newError(wire.CodeNotReady, "node "+c.cfg.Node+" has failed: "+err.Error())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -12,11 +13,11 @@ import (
 // repair is guard G8: three states that raft does not leave by itself are ended by replacing the raft instance on the same
 // stores. The machine stays as it is; raft restores a snapshot that the machine already holds, which changes nothing.
 func (c *Controller) repair() {
-	if since := c.transferringSince.Load(); since != 0 && time.Since(c.started)-time.Duration(since) > 3*c.cfg.Tuning.ElectionTimeout {
+	if c.transferStuck() {
 		// hashicorp/raft#696: leadership lost during a transfer leaves a flag behind, and the node, elected again, would
 		// refuse every write for ever.
 		c.replaceRaft("a leadership transfer does not end", nil)
-		c.transferringSince.Store(0)
+		c.transferring.since.Store(0)
 		return
 	}
 	if c.halfTruncated() {
@@ -39,13 +40,33 @@ func (c *Controller) repair() {
 	}
 }
 
+// transferRefusals remembers, in nanoseconds since the start, since when and when last raft refused an entry because of a
+// leadership transfer, without taking one in between; 0 = it does not.
+type transferRefusals struct{ since, last atomic.Int64 }
+
 // noteApply watches for a transfer that does not end.
 func (c *Controller) noteApply(err error) {
 	if !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
-		c.transferringSince.Store(0)
+		c.transferring.since.Store(0)
 		return
 	}
-	c.transferringSince.CompareAndSwap(0, max(int64(time.Since(c.started)), 1))
+	now := max(int64(time.Since(c.started)), 1)
+	c.transferring.last.Store(now)
+	c.transferring.since.CompareAndSwap(0, now)
+}
+
+// transferStuck reports whether this node leads and has for long, and until just now, refused every entry because of a
+// transfer. Raft ends a transfer by itself within an election timeout. Refusals of an earlier leadership don't count: that
+// transfer succeeded. A leader that is stuck from the start of its term is seen too, as it tries to start its term.
+func (c *Controller) transferStuck() bool {
+	r := c.raft()
+	if r == nil || r.State() != raft.Leader {
+		c.transferring.since.Store(0)
+		return false
+	}
+	since, now := c.transferring.since.Load(), int64(time.Since(c.started))
+	timeout := int64(c.cfg.Tuning.ElectionTimeout)
+	return since != 0 && now-since > 3*timeout && now-c.transferring.last.Load() < timeout
 }
 
 // halfTruncated reports whether raft has believed in entries that the log does not hold for longer than the writes of a

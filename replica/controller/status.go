@@ -20,7 +20,9 @@ func (c *Controller) NotReady() []string {
 		reasons = append(reasons, "failed: "+err.Error())
 	}
 	switch {
-	case c.group.Load() == nil && !c.caughtUp.Load():
+	case c.group.Load() == nil && c.caughtUp.Load():
+		reasons = append(reasons, "its raft instance is being replaced")
+	case c.group.Load() == nil:
 		reasons = append(reasons, c.notFormedDetail())
 	case !c.caughtUp.Load():
 		reasons = append(reasons, "has not caught up since its start")
