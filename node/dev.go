@@ -2,14 +2,11 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -49,14 +46,6 @@ type Dev struct {
 	closeErr   error
 }
 
-// devFile remembers what a dev data folder was made with.
-const devFile = "dev.json"
-
-type devShape struct {
-	Shards   int `json:"shards"`
-	Replicas int `json:"replicas"`
-}
-
 // OpenDev starts the cluster. The same DataDir may be opened again on other ports.
 func OpenDev(ctx context.Context, cfg DevConfig) (*Dev, error) {
 	if cfg.Shards < 1 || cfg.Shards > store.SlotCount || cfg.Replicas < 1 || cfg.Replicas > 9 {
@@ -65,12 +54,12 @@ func OpenDev(ctx context.Context, cfg DevConfig) (*Dev, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := checkDevShape(cfg); err != nil {
-		return nil, err
-	}
-	front, err := network.Listen(ctx, cfg.Listen)
+	front, err := network.Listen(ctx, cfg.Listen) // before anything is written: most failed starts end here
 	if err != nil {
 		return nil, portError("listen", cfg.Listen, err)
+	}
+	if err := claimDevFolder(cfg.DataDir, devShape{cfg.Shards, cfg.Replicas}); err != nil {
+		return nil, errors.Join(err, front.Close())
 	}
 	d := &Dev{apiAddress: front.Addr().String(), fatal: make(chan error, 1)}
 	if err := d.openNodes(ctx, cfg); err != nil {
@@ -78,33 +67,6 @@ func OpenDev(ctx context.Context, cfg DevConfig) (*Dev, error) {
 	}
 	d.openRouter(cfg, front)
 	return d, nil
-}
-
-func checkDevShape(cfg DevConfig) error {
-	path := filepath.Join(cfg.DataDir, devFile)
-	want := devShape{cfg.Shards, cfg.Replicas}
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-			return fmt.Errorf("data folder %s cannot be made: %w; give another with --data", cfg.DataDir, err)
-		}
-		raw, err := json.Marshal(want)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(path, raw, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("data folder %s cannot be read: %w", cfg.DataDir, err)
-	}
-	var have devShape
-	if err := json.Unmarshal(raw, &have); err != nil {
-		return fmt.Errorf("%s is corrupt: %w; give another folder with --data", path, err)
-	}
-	if have != want {
-		return fmt.Errorf("data folder %s holds %d shards with %d replicas: start it with --shards %d --replicas %d, or give another folder with --data", cfg.DataDir, have.Shards, have.Replicas, have.Shards, have.Replicas)
-	}
-	return nil
 }
 
 // devListeners holds the sockets of one node, opened before any node starts, so that all know all addresses.

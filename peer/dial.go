@@ -33,7 +33,7 @@ func Dial(ctx context.Context, self Identity, kind Kind, to Target) (net.Conn, I
 
 // greet does the dialer's half of the handshake. After an error the connection is of no use.
 func greet(ctx context.Context, conn net.Conn, self Identity, kind Kind, to Target) (Identity, error) {
-	if err := fits(self.Cluster, self.Node, self.Disk, to.Node); err != nil {
+	if err := fits(self.Cluster, self.Node, self.Disk, self.Shape, to.Node); err != nil {
 		return Identity{}, err
 	}
 	// A deadline in the past is how a blocked Read or Write is woken; Close would race with the reader's use of conn.
@@ -66,6 +66,9 @@ func exchange(conn net.Conn, self Identity, kind Kind, to Target) (Identity, err
 		return Identity{}, a.refusal
 	}
 	if refusal := to.meets(self.Cluster, a.self); refusal != nil {
+		return Identity{}, refusal
+	}
+	if refusal := a.self.fits(self); refusal != nil {
 		return Identity{}, refusal
 	}
 	return a.self, nil

@@ -16,7 +16,7 @@ func FuzzHello(f *testing.F) {
 		if again := h.append(nil); !bytes.Equal(again, b) {
 			t.Fatalf("%x decodes to %+v, which encodes to %x", b, h, again)
 		}
-		if fits(h.from.Cluster, h.from.Node, h.from.Disk, h.targetNode) != nil || len(b) > maxPayload {
+		if fits(h.from.Cluster, h.from.Node, h.from.Disk, h.from.Shape, h.targetNode) != nil || len(b) > maxPayload {
 			t.Fatalf("decoded more than the format holds: %d bytes", len(b))
 		}
 	})

@@ -42,7 +42,7 @@ func (s *Server) answer(conn net.Conn) (*listener, Identity, error) {
 		return nil, Identity{}, err
 	}
 	self := s.self()
-	if err := fits(self.Cluster, self.Node, self.Disk); err != nil {
+	if err := fits(self.Cluster, self.Node, self.Disk, self.Shape); err != nil {
 		return nil, h.from, err
 	}
 	refusal := s.judge(h, self)
@@ -69,6 +69,9 @@ func (s *Server) judge(h hello, self Identity) *Refusal {
 	}
 	if h.kind == Raft && h.from.Shard != self.Shard {
 		return &Refusal{WrongShard, fmt.Sprintf("this is %s, you are %s: a raft group has one shard: check --shard and --members", self, h.from)}
+	}
+	if refusal := self.fits(h.from); refusal != nil {
+		return refusal
 	}
 	if s.admit == nil {
 		return nil

@@ -32,10 +32,20 @@ type Identity struct {
 	Shard   uint32
 	Node    string // unique in the cluster; a standalone router is "router-..."
 	Disk    string // random id of the data folder, made once; "" for a router, which has none
+	Shape   string // what the node's shard is made with, like "3 shards, last-byte"; "" for a router, which makes none
 }
 
 func (id Identity) String() string {
 	return fmt.Sprintf("node %q (cluster %q, shard %d)", id.Node, id.Cluster, id.Shard)
+}
+
+// fits returns why id and other cannot be nodes of one cluster, or nil. Nothing may be learnt of a node that does not fit:
+// it has flags to correct, and must be free to come back with others.
+func (id Identity) fits(other Identity) *Refusal {
+	if id.Shape == "" || other.Shape == "" || id.Shape == other.Shape {
+		return nil
+	}
+	return &Refusal{WrongShape, fmt.Sprintf("%s is there, started for %s, but %s was started for %s: correct --shard-count or --slot-function of the one that is wrong", id, id.Shape, other, other.Shape)}
 }
 
 // Target is whom a dialer means to reach. With Node "" anyone of the cluster will do, of any shard: so a seed address can

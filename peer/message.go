@@ -74,7 +74,8 @@ func appendIdentity(dst []byte, id Identity) []byte {
 	dst = appendText(dst, id.Cluster)
 	dst = binary.BigEndian.AppendUint32(dst, id.Shard)
 	dst = appendText(dst, id.Node)
-	return appendText(dst, id.Disk)
+	dst = appendText(dst, id.Disk)
+	return appendText(dst, id.Shape)
 }
 
 func appendText(dst []byte, s string) []byte { return append(append(dst, byte(len(s))), s...) }
@@ -119,7 +120,7 @@ func (d *decoder) uint32() uint32 {
 func (d *decoder) text() string { return string(d.take(int(d.byte()))) }
 
 func (d *decoder) identity() Identity {
-	return Identity{Cluster: d.text(), Shard: d.uint32(), Node: d.text(), Disk: d.text()}
+	return Identity{Cluster: d.text(), Shard: d.uint32(), Node: d.text(), Disk: d.text(), Shape: d.text()}
 }
 
 // end returns an error unless the payload had all fields and nothing after them.

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	alpha = Identity{Cluster: "c1", Shard: 2, Node: "s2n0", Disk: "disk-a"}
-	beta  = Identity{Cluster: "c1", Shard: 2, Node: "s2n1", Disk: "disk-b"}
+	alpha = Identity{Cluster: "c1", Shard: 2, Node: "s2n0", Disk: "disk-a", Shape: "3 shards, last-byte"}
+	beta  = Identity{Cluster: "c1", Shard: 2, Node: "s2n1", Disk: "disk-b", Shape: "3 shards, last-byte"}
 )
 
 // serve starts a server for alpha on loopback.
@@ -125,6 +125,8 @@ func TestRefusals(t *testing.T) {
 		"address of a shard":  {beta, API, Target{Address: to.Address, Shard: 1, Node: "s1n0"}, WrongShard, "--members"},
 		"address of a node":   {beta, API, Target{Address: to.Address, Shard: 2, Node: "s2n2"}, WrongNode, "--members"},
 		"raft across shards":  {with(func(id *Identity) { id.Shard = 1 }), Raft, to, WrongShard, "--shard"},
+		"other shape":         {with(func(id *Identity) { id.Shape, id.Disk = "2 shards, last-byte", "disk-new" }), Raft, to, WrongShape, "--shard-count"},
+		"API of other shape":  {with(func(id *Identity) { id.Shard, id.Shape = 1, "3 shards, hash" }), API, Target{Address: to.Address}, WrongShape, "--slot-function"},
 		"not a member":        {with(func(id *Identity) { id.Node = "s2n9" }), Raft, to, NotMember, "was removed"},
 		"wiped disk":          {with(func(id *Identity) { id.Disk = "disk-new" }), Raft, to, DiskChanged, "under a new id"},
 		"plain error":         {beta, Control, to, NotMember, "no control today"},
@@ -161,6 +163,7 @@ func TestAdmittedTargets(t *testing.T) {
 		"seed: nobody in particular": {beta, API, Target{Address: to.Address}},
 		"seed: shard is not asked":   {beta, API, Target{Address: to.Address, Shard: 7}},
 		"router without disk":        {Identity{Cluster: "c1", Node: "router-1"}, API, to},
+		"node of no shape":           {Identity{Cluster: "c1", Shard: 2, Node: "s2n1", Disk: "disk-b"}, Raft, to},
 		"other shard's API":          {Identity{Cluster: "c1", Shard: 0, Node: "s0n0", Disk: "d"}, API, to},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,6 +194,27 @@ func TestDialChecksWhoAnswers(t *testing.T) {
 	var refusal *Refusal
 	if !errors.As(err, &refusal) || refusal.Reason != WrongNode {
 		t.Fatalf("got %v, want %v", err, WrongNode)
+	}
+}
+
+// TestDialChecksTheShape: also when the other side did not.
+func TestDialChecksTheShape(t *testing.T) {
+	for shape, want := range map[string]Reason{"2 shards, last-byte": WrongShape, alpha.Shape: 0, "": 0} {
+		here, there := net.Pipe()
+		defer here.Close()
+		go func() {
+			defer there.Close()
+			if _, err := readFrame(there, typeHello); err == nil {
+				self := alpha
+				self.Shape = shape
+				_, _ = there.Write(appendFrame(nil, typeAnswer, answer{self: self}.append(nil)))
+			}
+		}()
+		_, err := greet(t.Context(), here, beta, Control, Target{Shard: alpha.Shard, Node: alpha.Node})
+		var refusal *Refusal
+		if errors.As(err, &refusal) != (want != 0) || want != 0 && refusal.Reason != want {
+			t.Errorf("a node with shape %q answered: %v, want %v", shape, err, want)
+		}
 	}
 }
 

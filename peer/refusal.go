@@ -14,6 +14,7 @@ const (
 	BadVersion   Reason = 6 // the ends speak different versions
 	Closing      Reason = 7 // the node is on its way down
 	Busy         Reason = 8 // too many connections wait to be taken up: try again
+	WrongShape   Reason = 9 // the two ends were started with other shard counts or slot functions
 )
 
 func (r Reason) String() string {
@@ -34,6 +35,8 @@ func (r Reason) String() string {
 		return "closing"
 	case Busy:
 		return "busy"
+	case WrongShape:
+		return "wrong shape"
 	}
 	return fmt.Sprintf("reason %d", byte(r))
 }

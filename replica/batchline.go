@@ -21,6 +21,9 @@ type BatchItem struct {
 // ReadBatch reads the NDJSON body of a batch whole: at most wire.MaxBatchBytes and wire.MaxBatchOperations. A bad line
 // fails only itself. Blank lines are skipped and not counted.
 func ReadBatch(w http.ResponseWriter, r *http.Request, maxValue int64) ([]BatchItem, error) {
+	if len(r.Header[wire.HeaderIdempotencyKey]) > 0 {
+		return nil, Invalid("a batch takes no %s header: each line has its own idempotency_key", wire.HeaderIdempotencyKey)
+	}
 	body, err := ReadValue(w, r, wire.MaxBatchBytes)
 	if err != nil {
 		return nil, batchTooLarge(err)

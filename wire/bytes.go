@@ -73,13 +73,16 @@ type batchOperationJSON struct {
 	ValueBase64    string  `json:"value_base64,omitempty"`
 	IfAbsent       bool    `json:"if_absent,omitempty"`
 	IfPresent      bool    `json:"if_present,omitempty"`
-	IfRevision     uint64  `json:"if_revision,omitempty"`
+	IfRevision     *uint64 `json:"if_revision,omitempty"`
 	IdempotencyKey string  `json:"idempotency_key,omitempty"`
 }
 
 // MarshalJSON writes text where it can, base64 where it must.
 func (o BatchOperation) MarshalJSON() ([]byte, error) {
-	j := batchOperationJSON{Op: o.Op, IfAbsent: o.IfAbsent, IfPresent: o.IfPresent, IfRevision: o.IfRevision, IdempotencyKey: o.IdempotencyKey}
+	j := batchOperationJSON{Op: o.Op, IfAbsent: o.IfAbsent, IfPresent: o.IfPresent, IdempotencyKey: o.IdempotencyKey}
+	if o.IfRevision != 0 {
+		j.IfRevision = &o.IfRevision
+	}
 	j.Key, j.KeyBase64 = textOrBase64(o.Key)
 	if o.Op == "put" {
 		j.Value, j.ValueBase64 = textOrBase64(o.Value)
@@ -87,8 +90,8 @@ func (o BatchOperation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON is the inverse of MarshalJSON. It refuses unknown fields: a misspelt condition must not become an
-// unconditional write.
+// UnmarshalJSON is the inverse of MarshalJSON. It refuses what could be meant otherwise than it would be taken: unknown
+// fields and if_revision 0 (a condition must not become an unconditional write), a put without a value, a value elsewhere.
 func (o *BatchOperation) UnmarshalJSON(b []byte) error {
 	var j batchOperationJSON
 	strict := json.NewDecoder(bytes.NewReader(b))
@@ -97,7 +100,19 @@ func (o *BatchOperation) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	*o = BatchOperation{Op: j.Op, IfAbsent: j.IfAbsent, IfPresent: j.IfPresent, IfRevision: j.IfRevision, IdempotencyKey: j.IdempotencyKey}
+	given := j.Value != nil || j.ValueBase64 != ""
+	switch {
+	case j.IfRevision != nil && *j.IfRevision == 0:
+		return errors.New("if_revision 0 is no revision: use if_absent for a key that must not be there")
+	case j.Op == "put" && !given:
+		return errors.New(`a put needs value or value_base64 ("value":"" for the empty value)`)
+	case j.Op != "put" && given:
+		return errors.New("only a put takes a value")
+	}
+	*o = BatchOperation{Op: j.Op, IfAbsent: j.IfAbsent, IfPresent: j.IfPresent, IdempotencyKey: j.IdempotencyKey}
+	if j.IfRevision != nil {
+		o.IfRevision = *j.IfRevision
+	}
 	if o.Key, err = joinBytes("key", j.Key, j.KeyBase64); err != nil {
 		return err
 	}

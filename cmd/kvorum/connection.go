@@ -77,14 +77,14 @@ func (v valueArgument) read(p *program) ([]byte, error) {
 
 // writing holds the flags of all writes.
 type writing struct {
-	IfRevision     uint64 `placeholder:"N" help:"Only if the key is at this revision."`
-	IdempotencyKey string `placeholder:"TEXT" help:"Execute once, however often this is repeated within ten minutes. Without it a random one is used."`
+	IfRevision     *uint64 `placeholder:"N" help:"Only if the key is at this revision."`
+	IdempotencyKey string  `placeholder:"TEXT" help:"Execute once, however often this is repeated within ten minutes. Without it a random one is used."`
 }
 
 func (w writing) options() []client.Option {
 	var list []client.Option
-	if w.IfRevision > 0 {
-		list = append(list, client.IfRevision(w.IfRevision))
+	if w.IfRevision != nil {
+		list = append(list, client.IfRevision(*w.IfRevision))
 	}
 	if w.IdempotencyKey != "" {
 		list = append(list, client.IdempotencyKey(w.IdempotencyKey))

@@ -25,7 +25,7 @@ type putCmd struct {
 func (c *putCmd) Run(p *program) error {
 	options := c.options()
 	switch {
-	case c.IfRevision > 0 && (c.IfAbsent || c.IfPresent):
+	case c.IfRevision != nil && (c.IfAbsent || c.IfPresent):
 		return usagef("give one of --if-revision, --if-absent and --if-present")
 	case c.IfAbsent:
 		options = append(options, client.IfAbsent())

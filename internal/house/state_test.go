@@ -25,6 +25,7 @@ func readOnlyTables() map[string]string {
 		"replica/controller.keyVoteCandidate": "a byte string constant: Go has none",
 		"shardrouter.errNoTable":              "a sentinel of another make",
 		"shardrouter.forwardedHeaders":        "a list of header names",
+		"shardrouter.receiptHeaders":          "a list of header names",
 		"shardrouter.connectionHeaders":       "a set of header names",
 		"shardrouter.busyElsewhere":           "a list of problem codes",
 		"internal/wasmbuild/wasm.files":       "embedded files",

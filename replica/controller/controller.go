@@ -79,19 +79,19 @@ type Controller struct {
 	followerReads *readRounds
 	stalled       broadcast // fires while the disk is stalled: writes under way end as unknown
 
-	stores            *stores // set once formed
-	group             atomic.Pointer[group]
-	readyTerm         atomic.Uint64 // the term in which this node, as its leader, has applied a TermStart
-	caughtUp          atomic.Bool   // has applied, once since the start, all that was committed at some moment since the start
-	freshAt           atomic.Int64  // nanoseconds since started: begin of the newest round whose index is applied here; 0 = none
-	logged            logSize
-	restores          atomic.Uint64 // calls of fsm.Restore
-	restoresChecked   uint64        // those that repair has looked at; superviseHealth's own, like shortSince
-	shortSince        time.Time     // since when raft believes in entries that the log lacks; zero = it does not
-	transferringSince atomic.Int64  // nanoseconds since started: since when raft refuses writes for a transfer; 0 = it does not
-	snapshotAt        atomic.Int64  // unix nanoseconds of the newest snapshot, 0 = none
-	draining          atomic.Bool   // not ready any more, still serving
-	closing           atomic.Bool   // writes are refused
+	stores          *stores // set once formed
+	group           atomic.Pointer[group]
+	readyTerm       atomic.Uint64 // the term in which this node, as its leader, has applied a TermStart
+	caughtUp        atomic.Bool   // has applied, once since the start, all that was committed at some moment since the start
+	freshAt         atomic.Int64  // nanoseconds since started: begin of the newest round whose index is applied here; 0 = none
+	logged          logSize
+	restores        atomic.Uint64 // calls of fsm.Restore
+	restoresChecked uint64        // those that repair has looked at; superviseHealth's own, like shortSince
+	shortSince      time.Time     // since when raft believes in entries that the log lacks; zero = it does not
+	transferring    transferRefusals
+	snapshotAt      atomic.Int64 // unix nanoseconds of the newest snapshot, 0 = none
+	draining        atomic.Bool  // not ready any more, still serving
+	closing         atomic.Bool  // writes are refused
 
 	failure struct {
 		sync.Mutex
@@ -138,7 +138,6 @@ func Open(cfg Config, listener net.Listener) (*Controller, error) {
 	c.disk = newDiskWatch(cfg.DataDir, cfg.Tuning, c.closed, func(err error) {
 		c.log.Error("the disk refused a log write: this node gives up leadership and takes no writes until the disk has room", "error", err)
 	})
-	c.disk.probe()
 	if c.stores, err = c.openStores(); err != nil {
 		c.metrics.unregister()
 		return nil, err
@@ -185,7 +184,8 @@ func (c *Controller) PeerServer() *peer.Server { return c.server }
 
 // PeerIdentity is what this node says of itself in handshakes.
 func (c *Controller) PeerIdentity() peer.Identity {
-	return peer.Identity{Cluster: c.cfg.Cluster, Shard: c.cfg.Shard, Node: c.cfg.Node, Disk: c.folder.identity().Disk}
+	return peer.Identity{Cluster: c.cfg.Cluster, Shard: c.cfg.Shard, Node: c.cfg.Node, Disk: c.folder.identity().Disk,
+		Shape: fmt.Sprintf("%d shards, %s", c.cfg.ShardCount, c.cfg.SlotFunction)}
 }
 
 // Fatal delivers the error after which this node must not go on.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,9 +26,10 @@ type folderIdentity struct {
 	Node         string            `json:"node"`
 	ShardCount   uint32            `json:"shard_count"`
 	SlotFunction string            `json:"slot_function"`
-	Disk         string            `json:"disk"`   // random, made with the folder: tells a wiped disk from the old one (guard G11)
-	Peers        map[string]string `json:"peers"`  // disk ids of the shard's other members, learnt before Raft is started
-	Formed       bool              `json:"formed"` // every initial member's disk id is known: Raft may start
+	Disk         string            `json:"disk"`                 // random, made with the folder: tells a wiped disk from the old one (guard G11)
+	Peers        map[string]string `json:"peers"`                // disk ids of the shard's other members, learnt before Raft is started
+	MeetAgain    map[string]bool   `json:"meet_again,omitempty"` // of Peers: last met when this node had another shape
+	Formed       bool              `json:"formed"`               // every initial member's disk id is known: Raft may start
 }
 
 // dataFolder is the open data folder. Its identity file is replaced atomically and durably.
@@ -37,10 +39,12 @@ type dataFolder struct {
 	mu struct {
 		sync.Mutex
 		identity folderIdentity
+		changed  bool // by openDataFolder, and not yet on disk
 	}
 }
 
-// openDataFolder reads or makes the folder for want. It never changes a folder that belongs to somebody else.
+// openDataFolder reads or makes the folder for want. It never changes a folder that belongs to somebody else, nor, before
+// keep is called, any folder that has an identity.
 func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder %s cannot be made: %w; give another with --data", path, err)
@@ -72,19 +76,50 @@ func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
 	if have.Peers == nil {
 		have.Peers = map[string]string{}
 	}
+	d.mu.changed = have.reshape(want)
 	d.mu.identity = have
 	return d, nil
 }
 
-// compare refuses flags that disagree with the folder.
+// reshape takes over the shard count and the slot function of a folder that is not formed yet: nothing was made with the
+// old ones, which may have been a mistake. Members met with the old ones must be met again, since they agreed to those;
+// their disks stay known (guard G11).
+func (have *folderIdentity) reshape(want folderIdentity) bool {
+	if have.ShardCount == want.ShardCount && have.SlotFunction == want.SlotFunction {
+		return false
+	}
+	have.ShardCount, have.SlotFunction = want.ShardCount, want.SlotFunction
+	have.MeetAgain = map[string]bool{}
+	for node := range have.Peers {
+		have.MeetAgain[node] = true
+	}
+	return true
+}
+
+// keep writes down what openDataFolder took over. It is called once everything in the folder was found good.
+func (d *dataFolder) keep() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.mu.changed {
+		return nil
+	}
+	d.mu.changed = false
+	return d.save(d.mu.identity)
+}
+
+// compare refuses flags that disagree with the folder. The shape binds only once the shard is formed (see reshape).
 func (have folderIdentity) compare(path string, want folderIdentity) error {
-	for _, f := range []struct{ flag, have, want string }{
+	type bound struct{ flag, have, want string }
+	flags := []bound{
 		{"cluster", have.Cluster, want.Cluster},
 		{"shard", fmt.Sprint(have.Shard), fmt.Sprint(want.Shard)},
 		{"node", have.Node, want.Node},
-		{"shard-count", fmt.Sprint(have.ShardCount), fmt.Sprint(want.ShardCount)},
-		{"slot-function", have.SlotFunction, want.SlotFunction},
-	} {
+	}
+	if have.Formed {
+		flags = append(flags, bound{"shard-count", fmt.Sprint(have.ShardCount), fmt.Sprint(want.ShardCount)},
+			bound{"slot-function", have.SlotFunction, want.SlotFunction})
+	}
+	for _, f := range flags {
 		if f.have != f.want {
 			return fmt.Errorf("data folder %s belongs to --%s=%s, but this node was started with --%s=%s; start it with the flags of the folder, or give it another --data", path, f.flag, f.have, f.flag, f.want)
 		}
@@ -124,7 +159,7 @@ func (d *dataFolder) identity() folderIdentity {
 	for k, v := range id.Peers {
 		peers[k] = v
 	}
-	id.Peers = peers
+	id.Peers, id.MeetAgain = peers, maps.Clone(id.MeetAgain)
 	return id
 }
 
@@ -134,7 +169,15 @@ func (d *dataFolder) learn(node, disk string) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if known, ok := d.mu.identity.Peers[node]; ok {
-		return known == disk, nil
+		if known != disk || !d.mu.identity.MeetAgain[node] {
+			return known == disk, nil
+		}
+		delete(d.mu.identity.MeetAgain, node)
+		if err := d.save(d.mu.identity); err != nil {
+			d.mu.identity.MeetAgain[node] = true
+			return false, err
+		}
+		return true, nil
 	}
 	d.mu.identity.Peers[node] = disk
 	if err := d.save(d.mu.identity); err != nil {

@@ -16,12 +16,12 @@ import (
 	"github.com/kvorum/kvorum/store"
 )
 
-// hashFolder is a text with a line for each file: its name and what is in it. The reserve is left out: it holds nothing.
+// hashFolder is a text with a line for each file: its name and what is in it.
 func hashFolder(t testing.TB, folder string) string {
 	t.Helper()
 	var out strings.Builder
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == reserveFile {
+		if err != nil || d.IsDir() {
 			return err
 		}
 		content, err := os.ReadFile(path)
@@ -107,6 +107,36 @@ func TestTruncatedLogFile(t *testing.T) {
 	must(t, os.WriteFile(path, whole, 0o600))
 	s.start(0)
 	s.leader()
+}
+
+// TestRefusedFolderIsLeftAlone: a refused folder gains no reserve, and keeps what a crash left among the snapshots.
+func TestRefusedFolderIsLeftAlone(t *testing.T) {
+	s := newStoppedNode(t)
+	path := filepath.Join(s.folders[0], logFile)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.Remove(filepath.Join(s.folders[0], reserveFile)))
+	must(t, os.WriteFile(path, whole[:len(whole)/2+1], 0o600))
+	s.mustRefuse(0, "truncated")
+
+	half := filepath.Join(s.folders[0], snapshotFolder, "2-9-1.tmp")
+	must(t, os.MkdirAll(half, 0o700))
+	must(t, os.WriteFile(filepath.Join(half, "state.bin"), []byte("half"), 0o600))
+	s.mustRefuse(0, "truncated")
+
+	must(t, os.WriteFile(path, whole, 0o600))
+	damaged := filepath.Join(s.folders[0], snapshotFolder, "2-9-2")
+	must(t, os.MkdirAll(damaged, 0o700))
+	must(t, os.WriteFile(filepath.Join(damaged, "meta.json"), []byte(`{"Version": 1, "ID": "2-9-2", "Index": 9, "Term": 2}`), 0o600))
+	must(t, os.WriteFile(filepath.Join(damaged, "state.bin"), []byte("damaged"), 0o600))
+	s.mustRefuse(0, "newest snapshot is corrupt")
+
+	must(t, os.RemoveAll(damaged))
+	s.start(0)
+	s.leader()
+	if _, err := os.Stat(half); !os.IsNotExist(err) {
+		t.Errorf("the half snapshot is still there: %v", err)
+	}
 }
 
 // TestDamagedMetaPages: one damaged meta page is what a crash leaves, two are the end.

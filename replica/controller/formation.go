@@ -48,14 +48,14 @@ var errClosing = errors.New("the node is closing")
 
 // isMisconfiguration tells refusals that only a person can mend from those that time mends.
 func isMisconfiguration(r peer.Reason) bool {
-	return r == peer.WrongCluster || r == peer.WrongShard || r == peer.WrongNode || r == peer.DiskChanged || r == peer.NotMember
+	return r == peer.WrongCluster || r == peer.WrongShard || r == peer.WrongShape || r == peer.WrongNode || r == peer.DiskChanged || r == peer.NotMember
 }
 
 func (c *Controller) notMet() []string {
-	known := c.folder.identity().Peers
+	id := c.folder.identity()
 	var missing []string
 	for _, m := range c.cfg.Members {
-		if m.ID != c.cfg.Node && known[m.ID] == "" {
+		if m.ID != c.cfg.Node && (id.Peers[m.ID] == "" || id.MeetAgain[m.ID]) {
 			missing = append(missing, m.ID)
 		}
 	}

@@ -35,13 +35,14 @@ func (c *Controller) openStores() (*stores, error) {
 	if err := c.checkLogFile(path); err != nil {
 		return nil, err
 	}
-	snapshots, err := c.openSnapshots()
+	if err := c.checkLog(path); err != nil {
+		return nil, err
+	}
+	snapshots, err := c.openSnapshots() // first, as it may make room
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkLog(path, snapshots); err != nil {
-		return nil, err
-	}
+	c.disk.probe()
 	b, err := raftboltdb.New(raftboltdb.Options{
 		Path: path,
 		BoltOptions: &bolt.Options{
@@ -53,7 +54,11 @@ func (c *Controller) openStores() (*stores, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := syncFolder(c.cfg.DataDir); err != nil { // bbolt never syncs the folder its file is made in
+	err = c.folder.keep()
+	if err == nil {
+		err = syncFolder(c.cfg.DataDir) // bbolt never syncs the folder its file is made in
+	}
+	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return &stores{

@@ -134,7 +134,7 @@ func checkBoltPages(path string, f io.ReaderAt, size int64) (err error) {
 	})
 }
 
-// openSnapshots opens the snapshot store, without what a crash left half done.
+// openSnapshots opens the snapshot store, without what a crash left half done. It writes to the folder: all checks go before.
 func (c *Controller) openSnapshots() (*raft.FileSnapshotStore, error) {
 	folder := filepath.Join(c.cfg.DataDir, snapshotFolder)
 	entries, err := os.ReadDir(folder)
@@ -152,9 +152,9 @@ func (c *Controller) openSnapshots() (*raft.FileSnapshotStore, error) {
 }
 
 // checkLog refuses a log that raft would only find damaged while serving: an entry with a wrong checksum, a gap, or a log
-// that does not reach down to the newest snapshot. It opens the log for reading only.
-func (c *Controller) checkLog(path string, snapshots *raft.FileSnapshotStore) error {
-	snapshot, err := newestSnapshot(snapshots)
+// that does not reach down to the newest snapshot. It only reads.
+func (c *Controller) checkLog(path string) error {
+	snapshot, err := newestSnapshot(filepath.Join(c.cfg.DataDir, snapshotFolder))
 	if err != nil {
 		return fmt.Errorf("data folder %s: the newest snapshot is corrupt (%w); %s", c.cfg.DataDir, err, howToReplace)
 	}
@@ -190,17 +190,4 @@ func (c *Controller) checkEntries(log *logStore, snapshot uint64) error {
 		}
 	}
 	return nil
-}
-
-// newestSnapshot reads the newest snapshot through its checksum and returns its index, 0 if there is none.
-func newestSnapshot(s *raft.FileSnapshotStore) (uint64, error) {
-	list, err := s.List()
-	if err != nil || len(list) == 0 {
-		return 0, err
-	}
-	_, content, err := s.Open(list[0].ID) // checks the CRC over the whole file
-	if err != nil {
-		return 0, err
-	}
-	return list[0].Index, content.Close()
 }

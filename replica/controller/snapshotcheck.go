@@ -1,0 +1,77 @@
+package controller
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc64"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/raft"
+)
+
+// storedSnapshot is the meta.json of a snapshot.
+type storedSnapshot struct {
+	raft.SnapshotMeta
+	CRC []byte // CRC-64 (ECMA) of the whole state.bin
+}
+
+// newestSnapshot reads the newest snapshot in folder through its checksum and returns its index, 0 if there is none. It
+// takes the same one as raft's own store; that store can't be asked, because it writes to the folder when it is opened, and
+// a folder that is refused must stay as it is.
+func newestSnapshot(folder string) (uint64, error) {
+	list, err := listSnapshots(folder)
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	newest := slices.MaxFunc(list, func(a, b storedSnapshot) int {
+		return cmp.Or(cmp.Compare(a.Term, b.Term), cmp.Compare(a.Index, b.Index), cmp.Compare(a.ID, b.ID))
+	})
+	f, err := os.Open(filepath.Join(folder, newest.ID, "state.bin"))
+	if err != nil {
+		return 0, err
+	}
+	sum := crc64.New(crc64.MakeTable(crc64.ECMA))
+	_, err = io.Copy(sum, f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return 0, err
+	}
+	if !bytes.Equal(sum.Sum(nil), newest.CRC) {
+		return 0, fmt.Errorf("snapshot %s: its checksum is wrong", newest.ID)
+	}
+	return newest.Index, nil
+}
+
+// listSnapshots gives the finished snapshots. One whose meta.json is damaged is passed over, as raft does: without it the
+// log shows a gap.
+func listSnapshots(folder string) ([]storedSnapshot, error) {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []storedSnapshot
+	for _, e := range entries {
+		if !e.IsDir() || strings.HasSuffix(e.Name(), ".tmp") {
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join(folder, e.Name(), "meta.json"))
+		if err != nil {
+			continue
+		}
+		var s storedSnapshot
+		if json.NewDecoder(bytes.NewReader(raw)).Decode(&s) == nil && s.Version >= raft.SnapshotVersionMin && s.Version <= raft.SnapshotVersionMax {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
