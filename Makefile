@@ -4,9 +4,9 @@
 GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?= .
-CONCURRENT = ./client ./network ./node ./peer ./replica/... ./shardrouter ./store
+CONCURRENT = ./client ./network ./node ./peer ./replica/... ./shardrouter/... ./store
 
-.PHONY: help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words build clean
+.PHONY: help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images compose-v2-check build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,18 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 
 import-words: ## the whole Debian word list into 3 x 3 processes while leaders are killed (package wamerican)
 	KVORUM_FULL=1 $(GO) test -count 1 -v -timeout 30m -run Word ./jepsen-lite
+
+deploy-tests: images ## HAProxy before real processes, and docker-compose.yml in containers (package haproxy, docker)
+	$(GO) test -tags deploy -count 1 -timeout 30m ./jepsen-lite -run 'HAProxy|Compose|KeyOf|RepeatedWrites|Queues|ReloadAndKills'
+
+images: ## the images that docker-compose.yml needs: pulled, or made from Debian packages where no registry is reachable
+	@deploy/images/make.sh
+
+compose-v2-check: ## docker-compose.yml as docker compose v2 reads it, built from its Go module (minutes)
+	deploy/compose-v2-check.sh
+
+haproxy-kills: ## 200 kills of leaders while 8 clients write through HAProxy: no write is executed twice (package haproxy)
+	KVORUM_KILLS=200 $(GO) test -tags deploy -count 1 -v -timeout 60m -run LeaderChangesThroughHAProxy ./jepsen-lite
 
 clean:
 	rm -rf bin

@@ -12,5 +12,6 @@ import (
 // Listen opens a stream listener. Port 0 picks a free port; the listener's Addr tells which.
 func Listen(ctx context.Context, address string) (net.Listener, error) { return listen(ctx, address) }
 
-// Dial opens a stream to address. It honours ctx for resolving and connecting.
+// Dial opens a stream to address. It honours ctx for resolving and connecting. "unix:/path" is a socket of this machine,
+// natively; a wasip1 host may refuse it.
 func Dial(ctx context.Context, address string) (net.Conn, error) { return dial(ctx, address) }

@@ -5,6 +5,7 @@ package network
 import (
 	"context"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -18,5 +19,8 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 
 func dial(ctx context.Context, address string) (net.Conn, error) {
 	d := net.Dialer{KeepAliveConfig: keepAlive}
+	if path, local := strings.CutPrefix(address, "unix:"); local {
+		return d.DialContext(ctx, "unix", path)
+	}
 	return d.DialContext(ctx, "tcp", address)
 }

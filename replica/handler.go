@@ -22,6 +22,7 @@ const (
 	PathSnapshot   = "/v1/shard/snapshot"
 	PathTable      = "/v1/shard/table"
 	PathRegister   = "/v1/shard/register"
+	PathLeader     = "/v1/shard/leader"
 )
 
 func (r *Replica) routes() http.Handler {
@@ -35,6 +36,7 @@ func (r *Replica) routes() http.Handler {
 	m.Path(PathSnapshot).Handler(r.serve("snapshot", http.MethodPost, r.serveSnapshot))
 	m.Path(PathTable).Handler(r.serve("table", http.MethodGet, r.serveTable))
 	m.Path(PathRegister).Handler(r.serve("register", http.MethodPost, r.serveRegister))
+	m.Path(PathLeader).Handler(r.serve("leader", http.MethodGet, r.serveLeader))
 	m.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.ids.Name(w, req)
 		Fail(w, Failure(wire.CodeNoSuchPath, "nodes have no path %s", quote(req.URL.Path)))

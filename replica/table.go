@@ -63,7 +63,7 @@ func tableBody(identity store.Identity, table store.Table) wire.Table {
 }
 
 func (r *Replica) serveTable(w http.ResponseWriter, req *http.Request) error {
-	after, wait, err := ParseTableQuery(req)
+	after, wait, err := ParsePollQuery(req, "the table")
 	if err != nil {
 		return err
 	}
@@ -74,15 +74,15 @@ func (r *Replica) serveTable(w http.ResponseWriter, req *http.Request) error {
 	return WriteJSON(w, table)
 }
 
-// ParseTableQuery reads the parameters of PathTable: after, a version, and wait, a duration.
-func ParseTableQuery(req *http.Request) (after uint64, wait time.Duration, err error) {
-	values, err := ParseQuery(req.URL.RawQuery, "the table", "after", "wait")
+// ParsePollQuery reads the parameters of a long poll: after, a version or term, and wait, a duration.
+func ParsePollQuery(req *http.Request, what string) (after uint64, wait time.Duration, err error) {
+	values, err := ParseQuery(req.URL.RawQuery, what, "after", "wait")
 	if err != nil {
 		return 0, 0, err
 	}
 	if text := values.Get("after"); text != "" {
 		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return 0, 0, Invalid("after %s is not a table version", quote(text))
+			return 0, 0, Invalid("after %s is not a number", quote(text))
 		}
 	}
 	if text := values.Get("wait"); text != "" {

@@ -48,6 +48,7 @@ type directory struct {
 	mu struct {
 		sync.Mutex
 		heard map[uint32][]wire.Member // by shard, from status replies
+		news  chan struct{}            // closed when a newer table is there; nil: nobody waits
 	}
 }
 
@@ -99,7 +100,21 @@ func (d *directory) take(table wire.Table) bool {
 	h := &hint{table: table, function: function}
 	h.members = d.merge(table)
 	d.current.Store(h)
+	if d.mu.news != nil {
+		close(d.mu.news)
+		d.mu.news = nil
+	}
 	return true
+}
+
+// news is closed at the next newer table.
+func (d *directory) news() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.news == nil {
+		d.mu.news = make(chan struct{})
+	}
+	return d.mu.news
 }
 
 // hear takes in what a node says of its own shard.

@@ -46,8 +46,9 @@ Exit codes:
 type cli struct {
 	Config string `placeholder:"FILE" help:"Read flags from this YAML file."`
 
-	Dev   devCmd   `cmd:"" group:"server" help:"Run a whole cluster in this process, to try things out."`
-	Serve serveCmd `cmd:"" group:"server" help:"Run one node of a cluster."`
+	Dev    devCmd    `cmd:"" group:"server" help:"Run a whole cluster in this process, to try things out."`
+	Serve  serveCmd  `cmd:"" group:"server" help:"Run one node of a cluster."`
+	Router routerCmd `cmd:"" group:"server" help:"Run a router: any key, no data; keeps HAProxy in step with the cluster."`
 
 	Put    putCmd    `cmd:"" group:"data" help:"Store a value, whether or not the key is there."`
 	Get    getCmd    `cmd:"" group:"data" help:"Print a key's value."`
@@ -119,6 +120,7 @@ func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 			{Key: "operation", Title: "Operation:"},
 			{Key: "connection", Title: "Connection:"},
 			{Key: "identity", Title: "Who this node is:"},
+			{Key: "haproxy", Title: "HAProxy in front:"},
 			{Key: "limits", Title: "Limits:"},
 			{Key: "logging", Title: "Logging:"},
 			{Key: "raft", Title: "Raft:"},

@@ -36,6 +36,7 @@ func (c *Controller) startTerm(r *raft.Raft) {
 	}
 	if response, ok := future.Response().(applyResponse); ok && response.err == nil {
 		c.readyTerm.Store(response.term)
+		c.fsm.changed.fire() // some wait to hear that it leads, see WaitLeader
 		c.log.Info("leads the shard", "term", response.term, "index", response.index)
 	}
 }

@@ -122,6 +122,22 @@ func (c *Controller) WaitView(ctx context.Context, f func(*store.View) bool) (*s
 	}
 }
 
+// WaitLeader waits until an entry of a later term than after has been applied here, and, where this node takes itself for the
+// leader, until it may answer as one. It returns who leads as far as this node knows, and the term of the last applied entry.
+func (c *Controller) WaitLeader(ctx context.Context, after uint64) (leader string, term uint64, err error) {
+	view, err := c.WaitView(ctx, func(v *store.View) bool {
+		if v.Term() <= after {
+			return false
+		}
+		leader = c.Leader()
+		return leader != "" && (leader != c.cfg.Node || c.Leading())
+	})
+	if err != nil {
+		return "", 0, err
+	}
+	return leader, view.Term(), nil
+}
+
 // freshWithin reports whether a round that began within the bound has been applied here: the data is at most that old.
 // Only this process's monotonic clock is compared with itself, so skew between nodes does not matter.
 func (c *Controller) freshWithin(bound time.Duration) bool {

@@ -1,0 +1,197 @@
+//go:build deploy
+
+package jepsenlite
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/wire"
+)
+
+// gets reads keys that are there, through HAProxy, until stopped.
+type gets struct {
+	stopped atomic.Bool
+	done    sync.WaitGroup
+	n       atomic.Int64
+
+	mu     sync.Mutex
+	failed []string
+}
+
+func startGets(ctx context.Context, t *testing.T, front *cluster.Node, clients int) *gets {
+	t.Helper()
+	for shard := range uint32(3) {
+		reply, err := front.Put(ctx, keyOf(shard, "get"), "there")
+		check(t, err)
+		if reply.Status != 201 {
+			t.Fatal(reply)
+		}
+	}
+	g := &gets{}
+	for i := range clients {
+		g.done.Go(func() {
+			for number := i; !g.stopped.Load() && ctx.Err() == nil; number++ {
+				reply, err := front.Get(ctx, keyOf(uint32(number%3), "get"))
+				g.n.Add(1)
+				if err != nil || string(reply.Body) != "there" {
+					g.mu.Lock()
+					g.failed = append(g.failed, fmt.Sprintf("%v %v", reply, err))
+					g.mu.Unlock()
+				}
+			}
+		})
+	}
+	return g
+}
+
+func (g *gets) stop() {
+	g.stopped.Store(true)
+	g.done.Wait()
+}
+
+// TestReloadAndKillsInFront: reloads under load lose nothing, the router's death is not noticed, and without HAProxy every node
+// still answers for every key.
+func TestReloadAndKillsInFront(t *testing.T) {
+	ctx := within(t, 2*time.Minute)
+	p := startProxied(ctx, t)
+	g := startGets(ctx, t, p.h.Front, 4)
+	w := startCounted(ctx, "http://"+p.h.Front.API, countedWriters, 0, 1, 2)
+	const reloads = 5
+	for range reloads {
+		check(t, w.waitAcked(ctx, 0, 20))
+		check(t, p.h.Reload(ctx))
+		check(t, w.waitAcked(ctx, 1, 20))
+		check(t, p.h.WaitUp(ctx, p.Shards(), 3))
+	}
+	check(t, p.r.Kill())
+	check(t, w.waitAcked(ctx, 2, 50))
+	leader, err := p.Leader(ctx, 1)
+	check(t, err)
+	before := p.checksOnly(ctx, t, leader, w)
+	check(t, p.r.Start())
+	check(t, w.waitAcked(ctx, 0, 20))
+	w.stop()
+	g.stop()
+	for i, what := range g.failed {
+		if i < 5 {
+			t.Errorf("a GET failed: %s", what)
+		}
+	}
+	repeats, executed, sent, err := w.repeats(ctx, p.h.Front)
+	check(t, err)
+	for _, what := range repeats { // an acknowledged write that is not there is one of them
+		t.Error(what)
+	}
+	for outcome, n := range w.outcomes {
+		if !strings.HasSuffix(outcome, string(wire.Applied)) {
+			t.Errorf("%d writes got: %s", n, outcome)
+		}
+	}
+	t.Logf("%d reloads, the router killed and started: %d GETs, %d failed; %d PUTs sent, %d executed, replies %v; without a router HAProxy's own checks found a new leader after %s",
+		reloads, g.n.Load(), len(g.failed), sent, executed, w.outcomes, before.Round(time.Millisecond))
+	check(t, p.h.Kill())
+	for _, n := range p.Nodes {
+		for shard := range uint32(3) {
+			reply, err := n.Get(ctx, keyOf(shard, "get"))
+			check(t, err)
+			if string(reply.Body) != "there" {
+				t.Errorf("without HAProxy, %s: %s", n.Name, reply)
+			}
+		}
+	}
+}
+
+// checksOnly hands over leadership while no router runs, and waits until HAProxy has found it out.
+func (p *proxied) checksOnly(ctx context.Context, t *testing.T, leader *cluster.Node, w *counted) time.Duration {
+	t.Helper()
+	to := p.Others(leader)[0].Name
+	start := time.Now()
+	reply, err := leader.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/cluster/shards/%d/transfer-leader", leader.Shard), []byte(`{"to":"`+to+`"}`))
+	check(t, err)
+	if reply.Status != 200 {
+		t.Logf("no hand-over to %s: %s", to, reply)
+		return 0
+	}
+	check(t, p.waitPushed(ctx, leader.Shard, to))
+	found := time.Since(start)
+	check(t, w.waitAcked(ctx, leader.Shard, 20))
+	return found
+}
+
+// TestCurlThroughHAProxy: curl may send a write again on a new connection when one dies. HAProxy's log tells such repeats apart
+// by their request id: it got the request as often as it was executed, at least.
+func TestCurlThroughHAProxy(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		skip(t, "curl is missing (Debian package curl)")
+	}
+	ctx := within(t, 2*time.Minute)
+	p := startProxied(ctx, t)
+	const requests = 3000
+	var config strings.Builder
+	for i := range requests {
+		if i > 0 {
+			config.WriteString("next\n")
+		}
+		fmt.Fprintf(&config, "url = \"http://%s/v1/kv/curl%%41\"\nrequest = PUT\ndata = \"curl-%d\"\nheader = \"X-Request-Id: curl-%d\"\nhttp2\nsilent\nmax-time = 30\noutput = /dev/null\nwrite-out = \"curl-%d %%{http_code} %%header{kvorum-outcome}\\n\"\n",
+			p.h.Front.API, i, i, i)
+	}
+	file := filepath.Join(p.h.Folder, "curl.config")
+	check(t, os.WriteFile(file, []byte(config.String()), 0o600))
+	cmd := exec.CommandContext(ctx, curl, "-K", file)
+	var out, problems strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	check(t, cmd.Start())
+	const shard = 'A' % 3
+	for range 2 {
+		leader, err := p.Leader(ctx, shard)
+		check(t, err)
+		check(t, cluster.WaitFor(ctx, "a write of curl", func(ctx context.Context) error {
+			reply, err := p.h.Front.Get(ctx, "curlA")
+			if err == nil && reply.Status != 200 {
+				err = fmt.Errorf("%s", reply)
+			}
+			return err
+		}))
+		check(t, leader.Kill())
+		_, _ = p.nextLeader(ctx, t, leader)
+		check(t, leader.Start())
+		check(t, leader.WaitReady(ctx))
+	}
+	if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("curl had ended before the last kill: %v", err)
+	}
+	_ = cmd.Wait() // says whether its last request got a reply
+	reply, err := p.h.Front.Get(ctx, "curlA")
+	check(t, err)
+	log, err := p.h.Log()
+	check(t, err)
+	got, mine, unclear := 0, 0, 0
+	for i := range requests {
+		lines := log[fmt.Sprintf("curl-%d", i)]
+		got += len(lines)
+		mine += max(0, len(lines)-1)
+		for _, line := range lines {
+			if line.Outcome != string(wire.Applied) && line.Outcome != string(wire.NotApplied) {
+				unclear++
+			}
+		}
+	}
+	applied := strings.Count(out.String(), " applied")
+	t.Logf("%d writes by curl, %d repeated by curl itself: HAProxy got %d, %d of them of unknown outcome; %d acknowledged, %d executed %s", requests, mine, got, unclear, applied, reply.Revision(), problems.String())
+	if n := int(reply.Revision()); n < applied || n > applied+unclear || applied < requests/2 {
+		t.Errorf("%d executed, %d acknowledged, %d unclear of %d that HAProxy got", n, applied, unclear, got)
+	}
+}

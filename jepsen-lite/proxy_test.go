@@ -1,0 +1,191 @@
+//go:build deploy
+
+package jepsenlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/wire"
+)
+
+const haproxyFolder = "../haproxy"
+
+// newHAProxy puts a HAProxy with the project's configuration in front of c, not started. Without haproxy the test skips.
+func newHAProxy(t *testing.T, c *cluster.Cluster) *cluster.HAProxy {
+	t.Helper()
+	h, err := c.NewHAProxy(haproxyFolder)
+	if errors.Is(err, cluster.ErrNoHAProxy) {
+		skip(t, err.Error())
+	}
+	check(t, err)
+	closeSide(t, &h.Side)
+	return h
+}
+
+// newRouter makes a router that keeps h in step, not started.
+func newRouter(t *testing.T, c *cluster.Cluster, h *cluster.HAProxy) *cluster.Router {
+	t.Helper()
+	r, err := c.NewRouter(h)
+	check(t, err)
+	closeSide(t, &r.Side)
+	return r
+}
+
+func closeSide(t *testing.T, s *cluster.Side) {
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		text, err := os.ReadFile(s.LogFile)
+		if t.Failed() && err == nil {
+			lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+			t.Logf("--- %s\n%s", s.LogFile, strings.Join(lines[max(0, len(lines)-40):], "\n"))
+		}
+	})
+}
+
+// proxied is a whole deployment of processes: 3 shards of 3, HAProxy in front, and a router.
+type proxied struct {
+	*cluster.Cluster
+	h *cluster.HAProxy
+	r *cluster.Router
+}
+
+func startProxied(ctx context.Context, t *testing.T) *proxied {
+	t.Helper()
+	c := newCluster(t, 3, 3)
+	p := &proxied{Cluster: c, h: newHAProxy(t, c)}
+	p.r = newRouter(t, c, p.h)
+	check(t, p.h.Replace("\nglobal\n", "\nglobal\n    nbthread 1\n")) // several threads drop lines of the log now and then
+	check(t, c.Start(ctx))
+	p.startFront(ctx, t)
+	return p
+}
+
+// startFront starts HAProxy and the router, and waits until both see everybody.
+func (p *proxied) startFront(ctx context.Context, t *testing.T) {
+	t.Helper()
+	check(t, p.h.Start())
+	check(t, p.r.Start())
+	check(t, cluster.WaitFor(ctx, "the router", func(ctx context.Context) error {
+		return errors.Join(p.r.Alive(), p.r.Front.Health(ctx, "ready"))
+	}))
+	check(t, p.h.WaitUp(ctx, p.Shards(), 3))
+}
+
+// keyOf is a key of a shard, one of many.
+func keyOf(shard uint32, name string) string { return name + string(rune('a'+(shard+3-'a'%3)%3)) }
+
+func TestKeyOf(t *testing.T) {
+	for shard := range uint32(3) {
+		if key := keyOf(shard, "k"); uint32(key[1])%3 != shard {
+			t.Errorf("key %q is not of shard %d", key, shard)
+		}
+	}
+}
+
+// TestHAProxyConfiguration: valid, without a warning, also where no name resolves.
+func TestHAProxyConfiguration(t *testing.T) {
+	c := newCluster(t, 3, 3)
+	h := newHAProxy(t, c)
+	ctx := within(t, 20*time.Second)
+	check(t, h.Check(ctx))
+	for _, n := range c.Nodes {
+		h.SetEnv("KVORUM_LB_" + strings.ToUpper(n.Name) + "=" + n.Name + ".invalid:8080")
+	}
+	h.SetEnv("KVORUM_LB_INIT_ADDR=none")
+	check(t, h.Check(ctx))
+	check(t, h.Replace("    timeout connect 200ms", "    #"))
+	if err := h.Check(ctx); err == nil {
+		t.Error("a configuration that HAProxy warns of passes")
+	}
+}
+
+// TestHAProxyStartsBeforeTheNodes: no node, no name that resolves. It starts, says 503 and not-applied, and sees the nodes when
+// they come.
+func TestHAProxyStartsBeforeTheNodes(t *testing.T) {
+	ctx := within(t, time.Minute)
+	c := newCluster(t, 3, 3)
+	h := newHAProxy(t, c)
+	h.SetEnv("KVORUM_LB_S2N2=no-such-name.invalid:8080")
+	check(t, h.Start())
+	var reply *cluster.Reply
+	check(t, cluster.WaitFor(ctx, "HAProxy to answer", func(ctx context.Context) (err error) {
+		if err := h.Alive(); err != nil {
+			return err
+		}
+		if reply, err = h.Front.Put(ctx, "early", "bird", wire.HeaderRequestID, "early-1"); err == nil && !strings.Contains(string(reply.Body), "early-1") {
+			return fmt.Errorf("no request id in the body of %s", reply) // servers count as up until they were checked
+		}
+		return err
+	}))
+	problem := wantProblem(t, reply, http.StatusServiceUnavailable, wire.NotApplied)
+	if problem.Request != "early-1" || reply.Header.Get(wire.HeaderRequestID) != "early-1" || reply.Header.Get("Retry-After") != "1" {
+		t.Errorf("%s, headers %v: want the request id and Retry-After", reply, reply.Header)
+	}
+	ops := func(path string, want int) {
+		t.Helper()
+		response, err := http.Get("http://" + h.Ops + path)
+		check(t, err)
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("GET %s: %s, want %d", path, response.Status, want)
+		}
+	}
+	ops("/healthz", 200)
+	ops("/readyz", 503)
+	check(t, c.Start(ctx))
+	check(t, cluster.WaitFor(ctx, "a write through HAProxy", func(ctx context.Context) error {
+		reply, err := h.Front.Put(ctx, "early", "bird")
+		if err == nil && reply.Outcome() != wire.Applied {
+			err = errors.New(reply.String())
+		}
+		return err
+	}))
+	check(t, cluster.WaitFor(ctx, "HAProxy to be ready", func(context.Context) error {
+		response, err := http.Get("http://" + h.Ops + "/readyz")
+		if err == nil {
+			response.Body.Close()
+			if response.StatusCode != 200 {
+				err = errors.New(response.Status)
+			}
+		}
+		return err
+	}))
+	for _, path := range []string{"/readyz", "/metrics", "/stats", "/healthz"} {
+		ops(path, 200)
+	}
+}
+
+// TestHAProxySpeaksHTTP1Only: prior-knowledge HTTP/2 gets no answer in HTTP/2.
+func TestHAProxySpeaksHTTP1Only(t *testing.T) {
+	ctx := within(t, 20*time.Second)
+	h := newHAProxy(t, newCluster(t, 3, 3))
+	check(t, h.Start())
+	check(t, cluster.WaitFor(ctx, "HAProxy", func(ctx context.Context) error { _, err := h.Pid(ctx); return err }))
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: &protocols}, Timeout: 10 * time.Second}
+	if response, err := client.Get("http://" + h.Front.API + "/v1/kv/a"); err == nil {
+		t.Errorf("HTTP/2 is answered: %s %s", response.Proto, response.Status)
+	}
+	conn, err := net.Dial("tcp", h.Front.API)
+	check(t, err)
+	defer conn.Close()
+	check(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+	_, err = conn.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
+	check(t, err)
+	answer := make([]byte, 16)
+	if n, _ := conn.Read(answer); !strings.HasPrefix("HTTP/1.1 400 Bad", string(answer[:n])) {
+		t.Errorf("the HTTP/2 preface is answered by %q, want HTTP/1.1 400 or the end of the connection", answer[:n])
+	}
+}
