@@ -65,7 +65,7 @@ func (g *gets) stop() {
 // still answers for every key.
 func TestReloadAndKillsInFront(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
-	p := startProxied(ctx, t)
+	p := startProxied(ctx, t, calm()...)
 	g := startGets(ctx, t, p.h.Front, 4)
 	w := startCounted(ctx, "http://"+p.h.Front.API, countedWriters, 0, 1, 2)
 	const reloads = 5

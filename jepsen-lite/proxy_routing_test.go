@@ -242,7 +242,7 @@ func (run *routingRun) judge(ctx context.Context, t *testing.T, h *cluster.HAPro
 
 func TestHAProxyRouting(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
-	p := startProxied(ctx, t)
+	p := startProxied(ctx, t, calm()...)
 	lists := routingLists()
 	run := &routingRun{name: "route", sent: map[string]routingCheck{}}
 	start := time.Now()

@@ -60,15 +60,20 @@ type proxied struct {
 	r *cluster.Router
 }
 
-func startProxied(ctx context.Context, t *testing.T) *proxied {
+func startProxied(ctx context.Context, t *testing.T, flags ...string) *proxied {
 	t.Helper()
-	c := newCluster(t, 3, 3)
+	c := newCluster(t, 3, 3, flags...)
 	p := &proxied{Cluster: c, h: newHAProxy(t, c)}
 	p.r = newRouter(t, c, p.h)
 	check(t, p.h.Replace("\nglobal\n", "\nglobal\n    nbthread 1\n")) // several threads drop lines of the log now and then
 	check(t, c.Start(ctx))
 	p.startFront(ctx, t)
 	return p
+}
+
+// calm are timings under which no leader is lost because the machine is busy: for tests in which every write must succeed.
+func calm() []string {
+	return []string{"--heartbeat-timeout=2s", "--election-timeout=2s", "--leader-lease-timeout=1500ms"}
 }
 
 // startFront starts HAProxy and the router, and waits until both see everybody.
