@@ -79,13 +79,13 @@ func TestFreshnessIsOfTheRoundsBegin(t *testing.T) {
 	c.leaderReads.round = func(ctx context.Context) (readPoint, *Error) {
 		point, err := inner(ctx)
 		rounds++
-		point.started = time.Now().Add(-time.Minute) // a round that took a minute
+		point.started = time.Now().Add(-200 * time.Millisecond) // a round that took so long
 		return point, err
 	}
 	c.freshAt.Store(0)
-	c.started = c.started.Add(-time.Hour) // so that a minute ago is after the start
+	eventually(t, "such a round to be possible since the start", func() bool { return time.Since(c.started) > time.Second })
 	for range 2 {
-		if _, _, err := c.Read(t.Context(), ReadOptions{Consistency: wire.Bounded, MaxStale: 30 * time.Second}); err != nil {
+		if _, _, err := c.Read(t.Context(), ReadOptions{Consistency: wire.Bounded, MaxStale: 190 * time.Millisecond}); err != nil {
 			t.Fatal(err)
 		}
 	}
