@@ -42,6 +42,7 @@ func BenchmarkFloorPuts(b *testing.B) {
 				b.Error(err)
 			}
 		})
+		b.ReportMetric(float64(b.N)/float64(c.raft().LastIndex()), "ops/entry")
 	})
 	b.Run("bare-raft", func(b *testing.B) {
 		leader := startBareRaft(b, benchTuning())
@@ -51,6 +52,7 @@ func BenchmarkFloorPuts(b *testing.B) {
 				b.Error(err)
 			}
 		})
+		b.ReportMetric(float64(b.N)/float64(leader.raft.LastIndex()), "ops/entry")
 	})
 }
 
