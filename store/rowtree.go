@@ -12,6 +12,9 @@ type rowTree struct {
 	root       *rowNode
 	rows       int
 	generation uint64
+	// finger is the leaf of this generation that the last row was put to, nil if there is none: keys that are written
+	// together are often neighbours, and then the way down from the root is saved.
+	finger *rowNode
 }
 
 // Rows in a node; a root, and nodes at the end that keys in ascending order are put to, may have fewer than minRows. Large
@@ -33,6 +36,7 @@ func (t *rowTree) Len() int { return t.rows }
 
 // freeze gives the tree as it is now, in O(1).
 func (t *rowTree) freeze() rowTree {
+	t.finger = nil
 	frozen := *t
 	t.generation++
 	return frozen
@@ -99,6 +103,15 @@ func (t *rowTree) own(p **rowNode) *rowNode {
 // place gives where the row of key is kept: nil stands there if it is new. The caller must put a row with this key there
 // before it does anything else with the tree.
 func (t *rowTree) place(key []byte) *row {
+	if n := t.finger; n != nil && n.spans(key) {
+		i, found := n.search(key)
+		if found {
+			return &n.rows[i]
+		}
+		if n.count < maxRows {
+			return t.insert(n, i)
+		}
+	}
 	if t.root == nil {
 		t.root = &rowNode{generation: t.generation}
 	}
@@ -108,15 +121,14 @@ func (t *rowTree) place(key []byte) *row {
 	}
 	for n := t.root; ; {
 		i, found := n.search(key)
+		if n.children == nil {
+			t.finger = n
+		}
 		if found {
 			return &n.rows[i]
 		}
 		if n.children == nil {
-			copy(n.rows[i+1:n.count+1], n.rows[i:])
-			n.rows[i] = nil
-			n.count++
-			t.rows++
-			return &n.rows[i]
+			return t.insert(n, i)
 		}
 		child := t.own(&n.children[i])
 		if child.count == maxRows { // on the way down, so that there is room above for what a split moves up
@@ -125,6 +137,20 @@ func (t *rowTree) place(key []byte) *row {
 		}
 		n = child
 	}
+}
+
+// insert makes room for a row in a leaf of this generation that is not full.
+func (t *rowTree) insert(n *rowNode, i int) *row {
+	copy(n.rows[i+1:n.count+1], n.rows[i:])
+	n.rows[i] = nil
+	n.count++
+	t.rows++
+	return &n.rows[i]
+}
+
+// spans reports whether key is not before the first and not behind the last row, so that it belongs to n if n is a leaf.
+func (n *rowNode) spans(key []byte) bool {
+	return bytes.Compare(key, n.rows[0].key()) >= 0 && bytes.Compare(key, n.rows[n.count-1].key()) <= 0
 }
 
 // split divides the full child i of n, both of this generation, because of key. Keys in ascending order leave full nodes

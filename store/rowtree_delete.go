@@ -6,6 +6,7 @@ func (t *rowTree) delete(key []byte) row {
 	if old == nil {
 		return nil
 	}
+	t.finger = nil // its leaf may be merged into another
 	t.remove(&t.root, key)
 	t.rows--
 	if t.root.count == 0 {
