@@ -34,8 +34,8 @@ race: ## the packages with goroutines, under the race detector
 wasm: ## build and vet cmd/kvorum for GOOS=wasip1, as the simulator runs it
 	$(GO) run ./internal/wasmbuild -vet -o bin/kvorum.wasm
 
-bench-floor: ## kvorum beside a bare raft (puts) and a bare HTTP server (GETs), in one run
-	$(GO) test -run "^$$" -bench Floor -benchtime 300000x -count 3 ./replica/controller ./node
+bench-floor: ## the two speed floors: kvorum beside a bare raft (puts) and a bare HTTP server (GETs), in turn, and the ratios
+	$(GO) run ./internal/benchfloor
 
 bench: ## all benchmarks; BENCH=regexp for some
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

@@ -64,62 +64,58 @@ func (m *Machine) write(c *Command) Result {
 // execute does what the command says, if its condition holds, and completes r.
 func (m *Machine) execute(c *Command, r *Result) {
 	s := m.touch(r.Slot)
-	key := string(c.Key) // S2
 	if c.Kind == CommandPut && c.Condition == Always {
-		r.Code = m.put(s, key, c.Value) // without looking first: this is the hot path
+		r.Code = m.put(s, c.Key, c.Value) // without looking first: this is the hot path
 		r.Revision = s.revision
 		return
 	}
-	old, present := s.rows.Get(key)
+	old := s.rows.get(c.Key)
 	switch {
 	case !c.holds(old):
 		r.Code = PreconditionFailed
-		if present {
-			r.Revision = old.revision
+		if old != nil {
+			r.Revision = old.revision()
 		}
 	case c.Kind == CommandPut:
-		r.Code = m.put(s, key, c.Value)
+		r.Code = m.put(s, c.Key, c.Value)
 		r.Revision = s.revision
-	case present:
-		m.delete(s, key)
+	case old != nil:
+		m.delete(s, c.Key)
 		r.Code, r.Revision = Deleted, s.revision
 	default:
 		r.Code = NotFound
 	}
 }
 
-func (m *Machine) put(s *slotContent, key string, value []byte) Code {
+func (m *Machine) put(s *slotContent, key, value []byte) Code {
 	s.revision++
-	r := &row{value: exactCopy(value), revision: s.revision, created: s.revision, modified: m.state.time} // S2
-	old, replaced := s.rows.Set(key, r)
-	if replaced {
-		r.created = old.created // r is not published yet, so it may still change
-		m.state.discount(s, key, old)
+	place := s.rows.place(key)
+	old, created, code := *place, s.revision, Created
+	if old != nil {
+		created, code = old.created(), Replaced
+		m.state.discount(s, old)
 	}
-	r.digest = m.hasher.row(key, r)
-	m.state.count(s, key, r)
-	if replaced {
-		return Replaced
-	}
-	return Created
+	*place = newRow(key, value, s.revision, created, m.state.time)
+	m.state.count(s, *place)
+	return code
 }
 
-func (m *Machine) delete(s *slotContent, key string) {
+func (m *Machine) delete(s *slotContent, key []byte) {
 	s.revision++
-	if old, present := s.rows.Delete(key); present {
-		m.state.discount(s, key, old)
+	if old := s.rows.delete(key); old != nil {
+		m.state.discount(s, old)
 	}
 }
 
 // holds reports whether the condition holds for the present row, nil when the key is absent.
-func (c *Command) holds(present *row) bool {
+func (c *Command) holds(present row) bool {
 	switch c.Condition {
 	case IfAbsent:
 		return present == nil
 	case IfPresent:
 		return present != nil
 	case IfRevision:
-		return present != nil && present.revision == c.Revision
+		return present != nil && present.revision() == c.Revision
 	}
 	return true
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"math/bits"
 )
 
 var errTruncated = errors.New("truncated or malformed")
@@ -81,6 +82,9 @@ func (c *cursor) count(size int) int {
 	}
 	return int(v)
 }
+
+// numberBytes is how many bytes n takes as an unsigned varint.
+func numberBytes(n uint64) int { return (bits.Len64(n|1) + 6) / 7 }
 
 func appendBytes[T string | []byte](dst []byte, v T) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(v)))

@@ -33,9 +33,13 @@ func (s sum) minus(o sum) sum {
 	return sum{high, low}
 }
 
+func (s sum) put(b []byte) {
+	binary.BigEndian.PutUint64(b, s.high)
+	binary.BigEndian.PutUint64(b[8:], s.low)
+}
+
 func (s sum) digest() (d Digest) {
-	binary.BigEndian.PutUint64(d[:8], s.high)
-	binary.BigEndian.PutUint64(d[8:], s.low)
+	s.put(d[:])
 	return d
 }
 
@@ -56,13 +60,10 @@ const (
 	hashRequest   = 'q'
 )
 
-func (h *hasher) row(key string, r *row) sum {
-	b := appendBytes(append(h.head[:0], hashRow), key)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.revision))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.created))
-	b = binary.BigEndian.AppendUint64(b, r.modified)
-	b = append(b, r.value...) // copying is cheaper than the streaming form of the hash
-	return h.sum(b)
+// rowSum is the digest of what a row holds behind its digest.
+func rowSum(b []byte) sum {
+	s := xxh3.Hash128(b)
+	return sum{s.Hi, s.Lo}
 }
 
 // sum hashes b and keeps it as the next scratch buffer.

@@ -5,7 +5,8 @@
 //
 // One goroutine calls Apply, Advance and Restore. Any goroutine calls View, which gives an immutable picture of the machine
 // after some entry: reading takes no lock, waits for nobody and is never disturbed by later writes, because rows are never
-// changed in place and the ordered map of each slot is copied on write. Holding a View is therefore also the snapshot, in
+// changed in place and the ordered maps of each slot are copied on write: rows in a B-tree of this package (rowTree), each
+// row in one allocation without pointers, and idempotency rows in tidwall/btree. Holding a View is therefore also the snapshot, in
 // O(1); what it costs is the memory of the rows replaced meanwhile.
 //
 // Invariants that the code quotes:

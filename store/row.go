@@ -22,28 +22,66 @@ type Row struct {
 	Modified uint64   // log time of the last write, ms since 1970
 }
 
-// row is never changed once it is in a map (S1).
-type row struct {
-	value    []byte
-	revision Revision
-	created  Revision
-	modified uint64
-	digest   sum
+// row is one key's data in one piece of memory, which has no pointers for the garbage collector to follow and is never
+// changed once it is in a tree (S1):
+//
+//	digest | 'r' | length of the key | key | revision | created | modified | value
+//
+// The digest, 16 bytes, is the sum of all that is behind it: so that is format, as replicas compare digests.
+type row []byte
+
+const (
+	rowHead   = 16 + 2 // with a key shorter than 128 bytes, whose length takes one byte
+	rowFields = 3 * 8
+)
+
+// newRow copies key and value (S2). The row has no spare capacity that two readers who append could both write to.
+func newRow(key, value []byte, revision, created Revision, modified uint64) row {
+	r := make(row, rowHead-1, rowHead-1+numberBytes(uint64(len(key)))+len(key)+rowFields+len(value))
+	r[rowHead-2] = hashRow
+	r = appendBytes(r[:rowHead-1], key)
+	r = binary.BigEndian.AppendUint64(r, uint64(revision))
+	r = binary.BigEndian.AppendUint64(r, uint64(created))
+	r = binary.BigEndian.AppendUint64(r, modified)
+	r = append(r, value...)
+	rowSum(r[16:]).put(r)
+	return r
 }
 
-func (r *row) public() Row {
-	return Row{Value: r.value, Revision: r.revision, Created: r.created, Modified: r.modified}
+func (r row) key() []byte {
+	if n := r[rowHead-1]; n < 0x80 {
+		return r[rowHead : rowHead+int(n)]
+	}
+	return r.longKey()
 }
 
-// exactCopy has no spare capacity that two readers who append could both write to.
-func exactCopy(b []byte) []byte {
-	c := make([]byte, len(b))
-	copy(c, b)
-	return c
+func (r row) longKey() []byte {
+	n, size := binary.Uvarint(r[rowHead-1:])
+	start := rowHead - 1 + size
+	return r[start : start+int(n)]
 }
 
-func rowBytes(key string, r *row) uint64 {
-	return uint64(len(key)) + uint64(len(r.value)) + RowOverhead
+// fields is what follows the key. Its first rowFields bytes are numbers.
+func (r row) fields() []byte {
+	if n := r[rowHead-1]; n < 0x80 {
+		return r[rowHead+int(n):]
+	}
+	n, size := binary.Uvarint(r[rowHead-1:])
+	return r[rowHead-1+size+int(n):]
+}
+
+func (r row) revision() Revision { return Revision(binary.BigEndian.Uint64(r.fields())) }
+func (r row) created() Revision  { return Revision(binary.BigEndian.Uint64(r.fields()[8:])) }
+func (r row) modified() uint64   { return binary.BigEndian.Uint64(r.fields()[16:]) }
+func (r row) value() []byte      { return r.fields()[rowFields:] }
+func (r row) digest() sum        { return toSum(r) }
+
+func (r row) public() Row {
+	return Row{Value: r.value(), Revision: r.revision(), Created: r.created(), Modified: r.modified()}
+}
+
+func rowBytes(r row) uint64 {
+	return uint64(len(r.key())) + uint64(len(r.value())) + RowOverhead
 }
 
 // operation is one idempotency row: the first result of a request that carried a key. Never changed (S1).
@@ -82,8 +120,8 @@ func (c *cursor) firstResult(s Slot, o *operation) {
 	o.index, o.term, o.time = c.uvarint(), c.uvarint(), c.uvarint()
 }
 
-// mapDegree sets the size of the ordered maps' nodes: up to 2*mapDegree-1 rows. Large nodes make shallow trees,
-// small ones make less to copy on the first write after a view; measured with BenchmarkApplyPut.
+// mapDegree sets the size of the nodes of the ordered map of idempotency rows: up to 2*mapDegree-1 rows. Large nodes make
+// shallow trees, small ones make less to copy on the first write after a view.
 const mapDegree = 8
 
 // slotContent is all that belongs to one slot. The machine works on one; a View holds frozen copies, made in O(1).
@@ -91,7 +129,7 @@ type slotContent struct {
 	ownership  Ownership
 	revision   Revision
 	digest     sum // S3: of rows and operations
-	rows       btree.Map[string, *row]
+	rows       rowTree
 	operations btree.Map[string, *operation]
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -173,20 +174,18 @@ func (b *builder) fill(kind byte, want uint64, read func(*cursor) bool) error {
 }
 
 func (b *builder) row(c *cursor, number Slot, s *slotContent) bool {
-	keyBytes := c.bytes()
-	r := &row{value: exactCopy(c.bytes())} // S2
-	r.revision, r.created, r.modified = Revision(c.uvarint()), Revision(c.uvarint()), c.uvarint()
-	key := string(keyBytes) // S2
-	last, _, any := s.rows.Max()
-	if (any && key <= last) || b.state.identity.SlotFunction.Slot(keyBytes) != number {
+	key, value := c.bytes(), c.bytes()
+	revision, created, modified := Revision(c.uvarint()), Revision(c.uvarint()), c.uvarint()
+	last := s.rows.last()
+	if (last != nil && bytes.Compare(key, last.key()) <= 0) || b.state.identity.SlotFunction.Slot(key) != number {
 		return false
 	}
-	if r.created < 1 || r.created > r.revision || r.revision > s.revision {
+	if created < 1 || created > revision || revision > s.revision {
 		return false
 	}
-	r.digest = b.hasher.row(key, r)
-	s.rows.Load(key, r)
-	b.state.count(s, key, r)
+	r := newRow(key, value, revision, created, modified) // S2
+	*s.rows.place(key) = r
+	b.state.count(s, r)
 	return true
 }
 

@@ -119,11 +119,11 @@ func TestDamagedSnapshots(t *testing.T) {
 // TestForgedSnapshots have right checksums but wrong contents.
 func TestForgedSnapshots(t *testing.T) {
 	forge := map[string]func(m *Machine){
-		"row in the wrong slot": func(m *Machine) { forgeRow(m, "xa", row{revision: 1, created: 1}) },
-		"row newer than slot":   func(m *Machine) { forgeRow(m, "xb", row{revision: 9, created: 1}) },
-		"row with no revision":  func(m *Machine) { forgeRow(m, "xb", row{}) },
-		"created after written": func(m *Machine) { forgeRow(m, "xb", row{revision: 1, created: 2}) },
-		"row not in the digest": func(m *Machine) { m.state.slots['b'].rows.Set("xb", &row{revision: 1, created: 1}) },
+		"row in the wrong slot": func(m *Machine) { forgeRow(m, "xa", 1, 1) },
+		"row newer than slot":   func(m *Machine) { forgeRow(m, "xb", 9, 1) },
+		"row with no revision":  func(m *Machine) { forgeRow(m, "xb", 0, 0) },
+		"created after written": func(m *Machine) { forgeRow(m, "xb", 1, 2) },
+		"row not in the digest": func(m *Machine) { addRow(m, "xb", 1, 1) },
 		"digest of a slot":      func(m *Machine) { m.state.slots['b'].digest.low++ },
 		"keys":                  func(m *Machine) { m.state.keys++ },
 		"data bytes":            func(m *Machine) { m.state.dataBytes++ },
@@ -155,11 +155,14 @@ func TestForgedSnapshots(t *testing.T) {
 }
 
 // forgeRow puts a row into slot b, with everything that is computed from it right.
-func forgeRow(m *Machine, key string, r row) {
-	s := &m.state.slots['b']
-	r.digest = m.hasher.row(key, &r)
-	s.rows.Set(key, &r)
-	m.state.count(s, key, &r)
+func forgeRow(m *Machine, key string, revision, created Revision) {
+	m.state.count(&m.state.slots['b'], addRow(m, key, revision, created))
+}
+
+func addRow(m *Machine, key string, revision, created Revision) row {
+	r := newRow([]byte(key), nil, revision, created, 0)
+	*m.state.slots['b'].rows.place([]byte(key)) = r
+	return r
 }
 
 // TestOlderSnapshots: S5, guard G5.

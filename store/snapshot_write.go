@@ -116,12 +116,10 @@ func (f *frameWriter) slot(s Slot, c *slotContent) {
 
 func (f *frameWriter) rows(c *slotContent) {
 	f.begin(frameRows)
-	c.rows.Scan(func(key string, r *row) bool {
-		f.b = appendBytes(f.b, key)
-		f.b = appendBytes(f.b, r.value)
-		f.b = binary.AppendUvarint(f.b, uint64(r.revision))
-		f.b = binary.AppendUvarint(f.b, uint64(r.created))
-		f.b = binary.AppendUvarint(f.b, r.modified)
+	c.rows.scan(func(r row) bool {
+		f.b = appendBytes(f.b, r.key())
+		f.b = appendBytes(f.b, r.value())
+		f.numbers(uint64(r.revision()), uint64(r.created()), r.modified())
 		return f.next(frameRows)
 	})
 	f.last()

@@ -30,22 +30,21 @@ type state struct {
 func newState() *state {
 	st := new(state)
 	for i := range st.slots {
-		st.slots[i].rows = *btree.NewMap[string, *row](mapDegree)
 		st.slots[i].operations = *btree.NewMap[string, *operation](mapDegree)
 	}
 	return st
 }
 
 // count and discount keep digest and totals in step with the rows of a slot (S3).
-func (st *state) count(s *slotContent, key string, r *row) {
-	s.digest = s.digest.plus(r.digest)
-	st.dataBytes += rowBytes(key, r)
+func (st *state) count(s *slotContent, r row) {
+	s.digest = s.digest.plus(r.digest())
+	st.dataBytes += rowBytes(r)
 	st.keys++
 }
 
-func (st *state) discount(s *slotContent, key string, r *row) {
-	s.digest = s.digest.minus(r.digest)
-	st.dataBytes -= rowBytes(key, r)
+func (st *state) discount(s *slotContent, r row) {
+	s.digest = s.digest.minus(r.digest())
+	st.dataBytes -= rowBytes(r)
 	st.keys--
 }
 

@@ -1,7 +1,5 @@
 package store
 
-import "github.com/tidwall/btree"
-
 // View is the machine as it was after one entry. It is immutable (S1): any number of goroutines may read it, for as long
 // as they like.
 type View struct {
@@ -56,14 +54,14 @@ func (v *View) next(st *state, dirty []Slot) *View {
 func freeze(s *slotContent) *slotContent {
 	return &slotContent{
 		ownership: s.ownership, revision: s.revision, digest: s.digest,
-		rows: *s.rows.Copy(), operations: *s.operations.Copy(),
+		rows: s.rows.freeze(), operations: *s.operations.Copy(),
 	}
 }
 
 func (v *View) slot(s Slot) *slotContent { return v.groups[s/groupSize][s%groupSize] }
 
 // rowsOf gives the rows of a slot that may be read here, else none.
-func (v *View) rowsOf(s Slot) (rows *btree.Map[string, *row], readable bool) {
+func (v *View) rowsOf(s Slot) (rows *rowTree, readable bool) {
 	c := v.slot(s)
 	return &c.rows, c.ownership.Readable()
 }
@@ -117,8 +115,8 @@ func (v *View) Get(key []byte) (Row, bool) {
 	if !readable {
 		return Row{}, false
 	}
-	r, ok := rows.Get(string(key))
-	if !ok {
+	r := rows.get(key)
+	if r == nil {
 		return Row{}, false
 	}
 	return r.public(), true

@@ -33,6 +33,7 @@ func arrows() map[string]arrow {
 		"jepsen-lite":           {[]string{"client", "linearizability", "wire", "network"}, none}, // network: to find free ports
 		"internal/wasmbuild":    {none, none},
 		"internal/house":        {none, none},
+		"internal/benchfloor":   {none, none},
 	}
 }
 

@@ -2,9 +2,11 @@ package controller
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -34,20 +36,37 @@ type diskWatch struct {
 	reserve int64
 	stall   time.Duration
 	onError func(error)
+	born    time.Time
 
 	mu struct {
 		sync.Mutex
-		writes map[uint64]time.Time // writes under way, by ticket
+		writes map[uint64]time.Duration // writes under way, by ticket: when they began, since born
 		next   uint64
 		failed error // the last write's error, until a probe succeeds
 	}
+	// What state needs of mu, which every put asks for; changed under mu.
+	full   atomic.Bool  // mu.failed is set
+	oldest atomic.Int64 // beginning of the oldest write under way, ns since born; noWrite if there is none
 	closed chan struct{}
 }
 
+const noWrite = math.MaxInt64
+
 func newDiskWatch(folder string, t Tuning, closed chan struct{}, onError func(error)) *diskWatch {
-	d := &diskWatch{folder: folder, reserve: t.DiskReserveBytes, stall: t.DiskStallTimeout, onError: onError, closed: closed}
-	d.mu.writes = map[uint64]time.Time{}
+	d := &diskWatch{folder: folder, reserve: t.DiskReserveBytes, stall: t.DiskStallTimeout, onError: onError, born: time.Now(), closed: closed}
+	d.mu.writes = map[uint64]time.Duration{}
+	d.oldest.Store(noWrite)
 	return d
+}
+
+// changed brings full and oldest in step with mu, which the caller holds.
+func (d *diskWatch) changed() {
+	d.full.Store(d.mu.failed != nil)
+	oldest := int64(noWrite)
+	for _, began := range d.mu.writes {
+		oldest = min(oldest, int64(began))
+	}
+	d.oldest.Store(oldest)
 }
 
 // watch runs one write and remembers how long it takes and how it ends.
@@ -55,7 +74,8 @@ func (d *diskWatch) watch(write func() error) error {
 	d.mu.Lock()
 	ticket := d.mu.next
 	d.mu.next++
-	d.mu.writes[ticket] = time.Now()
+	d.mu.writes[ticket] = time.Since(d.born)
+	d.changed()
 	d.mu.Unlock()
 
 	err := write()
@@ -66,6 +86,7 @@ func (d *diskWatch) watch(write func() error) error {
 	if err != nil {
 		d.mu.failed = err
 	}
+	d.changed()
 	d.mu.Unlock()
 	if first {
 		_ = os.Remove(filepath.Join(d.folder, reserveFile)) // room for votes and terms
@@ -97,15 +118,11 @@ func (d *diskWatch) refusal() error {
 }
 
 func (d *diskWatch) state() diskState {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.mu.failed != nil {
+	if d.full.Load() {
 		return diskFull
 	}
-	for _, since := range d.mu.writes {
-		if time.Since(since) > d.stall {
-			return diskStalled
-		}
+	if oldest := d.oldest.Load(); oldest != noWrite && int64(time.Since(d.born))-oldest > int64(d.stall) {
+		return diskStalled
 	}
 	return diskOK
 }
@@ -138,11 +155,13 @@ func (d *diskWatch) probe() {
 		d.mu.Lock()
 		if failed == nil && d.mu.failed == nil && errors.Is(err, syscall.ENOSPC) {
 			d.mu.failed = err
+			d.changed()
 		}
 		d.mu.Unlock()
 		return
 	}
 	d.mu.Lock()
 	d.mu.failed = nil
+	d.changed()
 	d.mu.Unlock()
 }

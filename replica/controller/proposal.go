@@ -60,6 +60,10 @@ func (c *Controller) Propose(ctx context.Context, command store.Command) (Applie
 // Wait returns what became of the write, or, when ctx ends first, not-applied if the write had not been proposed yet (it
 // never will be then) and unknown otherwise.
 func (p *Proposal) Wait(ctx context.Context) (Applied, error) {
+	if ctx.Done() == nil { // a plain receive is cheaper than a choice
+		<-p.done
+		return p.ended()
+	}
 	select {
 	case <-p.done:
 	case <-ctx.Done():
@@ -72,6 +76,11 @@ func (p *Proposal) Wait(ctx context.Context) (Applied, error) {
 			return Applied{}, newError(wire.CodeUnknownOutcome, "the request's time was up while the write was under way: read the key, or repeat the write under its Idempotency-Key")
 		}
 	}
+	return p.ended()
+}
+
+// ended takes the answer out of a proposal that has one.
+func (p *Proposal) ended() (Applied, error) {
 	applied, err := p.applied, p.err
 	p.recycle()
 	if err != nil {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -18,12 +19,12 @@ type proposer struct {
 	mu struct {
 		sync.Mutex
 		queue    []*Proposal
-		bytes    int
 		inFlight int // entries proposed and not yet ended
 		closed   bool
 	}
-	wake chan struct{} // has a token when run should look at the queue
-	pool sync.Pool     // of *Proposal
+	bytes atomic.Int64  // of the queue; changed under mu, read by every put for the quota
+	wake  chan struct{} // has a token when run should look at the queue
+	pool  sync.Pool     // of *Proposal
 
 	commands []store.Command // run's own, used again for each batch
 }
@@ -38,14 +39,14 @@ const pipelineDepth = 2
 
 // mayPropose reports whether the next entry is due. The caller holds mu.
 func (b *proposer) mayPropose() bool {
-	t := b.c.cfg.Tuning
+	t := &b.c.cfg.Tuning
 	switch {
 	case len(b.mu.queue) == 0 || b.mu.inFlight >= t.BatchesInFlight:
 		return false
 	case b.mu.inFlight < pipelineDepth:
 		return true
 	}
-	return len(b.mu.queue) >= t.BatchOperations || b.mu.bytes >= t.BatchBytes
+	return len(b.mu.queue) >= t.BatchOperations || b.bytes.Load() >= int64(t.BatchBytes)
 }
 
 // signal wakes run if an entry is due. The caller holds mu.
@@ -67,21 +68,21 @@ func (b *proposer) landed() {
 }
 
 func (b *proposer) enqueue(p *Proposal) {
-	t := b.c.cfg.Tuning
+	t := &b.c.cfg.Tuning
 	b.mu.Lock()
 	switch {
 	case b.mu.closed:
 		b.mu.Unlock()
 		p.finish(Applied{}, newError(wire.CodeDraining, "node "+b.c.cfg.Node+" is shutting down: ask another node"))
 		return
-	case len(b.mu.queue) >= t.QueueOperations, b.mu.bytes+p.size > t.QueueBytes && len(b.mu.queue) > 0:
+	case len(b.mu.queue) >= t.QueueOperations, b.bytes.Load()+int64(p.size) > int64(t.QueueBytes) && len(b.mu.queue) > 0:
 		b.mu.Unlock()
 		b.c.metrics.refused.Inc()
 		p.finish(Applied{}, newError(wire.CodeOverloaded, "too many writes are waiting: slow down and try again"))
 		return
 	}
 	b.mu.queue = append(b.mu.queue, p)
-	b.mu.bytes += p.size
+	b.bytes.Add(int64(p.size))
 	b.signal()
 	b.mu.Unlock()
 }
@@ -89,7 +90,7 @@ func (b *proposer) enqueue(p *Proposal) {
 func (b *proposer) queued() (operations, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.mu.queue), b.mu.bytes
+	return len(b.mu.queue), int(b.bytes.Load())
 }
 
 func (b *proposer) inFlight() int {
@@ -101,25 +102,26 @@ func (b *proposer) inFlight() int {
 // take removes the next batch from the queue: what fits into one entry, without what was cancelled meanwhile. It is nil when
 // none is due; else it is in flight until landed.
 func (b *proposer) take() []*Proposal {
-	t := b.c.cfg.Tuning
+	t := &b.c.cfg.Tuning
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.mayPropose() {
 		return nil
 	}
-	var batch []*Proposal
-	size, taken := 0, 0
+	batch := make([]*Proposal, 0, min(len(b.mu.queue), t.BatchOperations))
+	size, taken, freed := 0, 0, 0
 	for _, p := range b.mu.queue {
 		if len(batch) == t.BatchOperations || (len(batch) > 0 && size+p.size > t.BatchBytes) {
 			break
 		}
 		taken++
-		b.mu.bytes -= p.size
+		freed += p.size
 		if p.state.CompareAndSwap(proposalQueued, proposalProposed) {
 			batch = append(batch, p)
 			size += p.size
 		}
 	}
+	b.bytes.Add(-int64(freed))
 	rest := copy(b.mu.queue, b.mu.queue[taken:])
 	clear(b.mu.queue[rest:])
 	b.mu.queue = b.mu.queue[:rest]
@@ -196,7 +198,8 @@ func (b *proposer) fail(batch []*Proposal, err *Error) {
 func (b *proposer) close() {
 	b.mu.Lock()
 	queue := b.mu.queue
-	b.mu.queue, b.mu.closed, b.mu.bytes = nil, true, 0
+	b.mu.queue, b.mu.closed = nil, true
+	b.bytes.Store(0)
 	b.mu.Unlock()
 	for _, p := range queue {
 		if p.state.CompareAndSwap(proposalQueued, proposalCancelled) {
