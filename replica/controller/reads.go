@@ -15,6 +15,7 @@ type ReadOptions struct {
 	Consistency wire.Consistency // "" is linearizable
 	MaxStale    time.Duration    // bounded only
 	MinIndex    uint64           // session: wait until this replica has applied that much
+	Patience    time.Duration    // how long the read may wait; 0: as long as its context
 }
 
 // ReadReceipt says what a read was really served from.
@@ -30,67 +31,103 @@ func (c *Controller) Read(ctx context.Context, o ReadOptions) (*store.View, Read
 	if err := c.failed(); err != nil {
 		return nil, ReadReceipt{}, c.failedError(err)
 	}
-	switch o.Consistency {
-	case wire.Stale, wire.Bounded:
-		if !c.caughtUp.Load() {
-			return nil, ReadReceipt{}, newError(wire.CodeNotReady, "node "+c.cfg.Node+" has not caught up since its start: ask another node")
-		}
-		if o.Consistency == wire.Stale || c.freshWithin(o.MaxStale) {
-			v, err := c.waitIndex(ctx, o.MinIndex)
-			return c.receipt(v, 0, string(o.Consistency), err)
-		}
-		point, err := c.readPoint(ctx)
-		if err != nil {
-			return nil, ReadReceipt{}, err
-		}
-		v, err := c.waitPoint(ctx, point, o.MinIndex)
-		return c.receipt(v, point.term, string(wire.Bounded), err)
-	default:
-		point, err := c.readPoint(ctx)
-		if err != nil {
-			return nil, ReadReceipt{}, err
-		}
-		v, err := c.waitPoint(ctx, point, o.MinIndex)
-		return c.receipt(v, point.term, string(wire.Linearizable), err)
+	consistency := o.Consistency
+	if consistency != wire.Stale && consistency != wire.Bounded {
+		consistency = wire.Linearizable
 	}
-}
-
-// receipt wraps up a read. A nil *Error must not become a non-nil error.
-func (c *Controller) receipt(v *store.View, term uint64, consistency string, err *Error) (*store.View, ReadReceipt, error) {
+	w := newReadWait(ctx, o.Patience)
+	var point readPoint
+	if consistency != wire.Linearizable && !c.caughtUp.Load() {
+		return nil, ReadReceipt{}, newError(wire.CodeNotReady, "node "+c.cfg.Node+" has not caught up since its start: ask another node")
+	}
+	if consistency == wire.Linearizable || (consistency == wire.Bounded && !c.freshWithin(o.MaxStale)) {
+		var err *Error
+		if point, err = c.readPoint(w); err != nil {
+			return nil, ReadReceipt{}, err
+		}
+	}
+	v, err := c.waitIndex(w, max(point.index, o.MinIndex))
 	if err != nil {
 		return nil, ReadReceipt{}, err
 	}
+	if !point.started.IsZero() {
+		c.noteFresh(point.started)
+	}
+	return c.receipt(v, point.term, consistency)
+}
+
+// readWait bounds the waiting of one read. Its timer is made only where the wait may outlast it: most reads find what they
+// wait for at once, or within a round that is bounded itself.
+type readWait struct {
+	ctx   context.Context
+	until time.Time // zero: only ctx counts
+}
+
+func newReadWait(ctx context.Context, patience time.Duration) readWait {
+	if patience <= 0 {
+		return readWait{ctx: ctx}
+	}
+	return readWait{ctx, time.Now().Add(patience)}
+}
+
+// covers reports whether what takes at most d ends in time.
+func (w readWait) covers(d time.Duration) bool { return w.until.IsZero() || time.Until(w.until) > d }
+
+// timed is ctx, bounded.
+func (w readWait) timed() (context.Context, context.CancelFunc) {
+	if w.until.IsZero() {
+		return w.ctx, func() {}
+	}
+	return context.WithDeadline(w.ctx, w.until)
+}
+
+// receipt wraps up a read.
+func (c *Controller) receipt(v *store.View, term uint64, consistency wire.Consistency) (*store.View, ReadReceipt, error) {
 	if failed := c.failed(); failed != nil { // while the read waited
 		return nil, ReadReceipt{}, c.failedError(failed)
 	}
-	role := "; follower"
-	if r := c.raft(); r != nil && r.State() == raft.Leader {
-		role = "; leader"
-	}
+	r := c.raft()
 	if term == 0 {
 		term = v.Term()
 	}
-	return v, ReadReceipt{Node: c.cfg.Node, Index: v.Index(), Term: term, Consistency: consistency + role}, nil
+	served := consistencyServed(consistency, r != nil && r.State() == raft.Leader)
+	return v, ReadReceipt{Node: c.cfg.Node, Index: v.Index(), Term: term, Consistency: served}, nil
+}
+
+// consistencyServed is the header's value. The most frequent ones are constants.
+func consistencyServed(consistency wire.Consistency, leader bool) string {
+	switch {
+	case leader && consistency == wire.Linearizable:
+		return string(wire.Linearizable) + "; leader"
+	case leader:
+		return string(consistency) + "; leader"
+	case consistency == wire.Linearizable:
+		return string(wire.Linearizable) + "; follower"
+	}
+	return string(consistency) + "; follower"
 }
 
 // readPoint joins a round, at the leader directly, else by way of the leader.
-func (c *Controller) readPoint(ctx context.Context) (readPoint, *Error) {
+func (c *Controller) readPoint(w readWait) (readPoint, *Error) {
+	rounds := c.followerReads
 	if r := c.raft(); r != nil && r.State() == raft.Leader {
-		return c.leaderReads.wait(ctx)
+		rounds = c.leaderReads
+		if w.covers(2 * c.cfg.Tuning.ConfirmTimeout) { // the round under way, and the reader's own after it
+			return rounds.wait(w.ctx)
+		}
 	}
-	return c.followerReads.wait(ctx)
-}
-
-func (c *Controller) waitPoint(ctx context.Context, point readPoint, minIndex uint64) (*store.View, *Error) {
-	v, err := c.waitIndex(ctx, max(point.index, minIndex))
-	if err == nil {
-		c.noteFresh(point.started)
-	}
-	return v, err
+	ctx, cancel := w.timed()
+	defer cancel()
+	return rounds.wait(ctx)
 }
 
 // waitIndex returns a view that has applied index. Index and data are of one view (guard G4).
-func (c *Controller) waitIndex(ctx context.Context, index uint64) (*store.View, *Error) {
+func (c *Controller) waitIndex(w readWait, index uint64) (*store.View, *Error) {
+	if v := c.View(); v.Index() >= index {
+		return v, nil
+	}
+	ctx, cancel := w.timed()
+	defer cancel()
 	v, err := c.WaitView(ctx, func(v *store.View) bool { return v.Index() >= index })
 	if err != nil {
 		return nil, newError(wire.CodeReadTimeout, "node "+c.cfg.Node+" has not applied what was committed when the read began: try again")
