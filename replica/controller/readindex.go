@@ -123,53 +123,6 @@ func (c *Controller) leaderRound(ctx context.Context) (readPoint, *Error) {
 	return readPoint{term: term, index: index, started: started}, nil
 }
 
-// confirm asks every voter, after the commit index was read, whether it is still in term. A majority of yes (this node
-// counts if it is a voter) proves that no later leader had been elected when the round began.
-func (c *Controller) confirm(ctx context.Context, r *raft.Raft, term uint64) *Error {
-	var voters []string
-	yes := 0
-	total := 0
-	for _, s := range r.GetConfiguration().Configuration().Servers {
-		if s.Suffrage != raft.Voter {
-			continue
-		}
-		total++
-		if string(s.ID) == c.cfg.Node {
-			yes++
-		} else {
-			voters = append(voters, string(s.ID))
-		}
-	}
-	need := total/2 + 1
-	if yes >= need {
-		return nil
-	}
-	replies := make(chan controlFrame, len(voters))
-	for _, node := range voters {
-		c.controlPeer(node).send(controlFrame{kind: controlConfirm, a: term}, func(reply controlFrame, _ bool) { replies <- reply })
-	}
-	timer := time.NewTimer(c.cfg.Tuning.ConfirmTimeout)
-	defer timer.Stop()
-	for range voters {
-		select {
-		case reply := <-replies:
-			if reply.a == 1 {
-				if yes++; yes >= need {
-					return nil
-				}
-			}
-			if reply.b > term {
-				return c.misdirected()
-			}
-		case <-timer.C:
-			return newError(wire.CodeNoLeader, "node "+c.cfg.Node+" reaches no majority of its shard: ask another node, or try again")
-		case <-ctx.Done():
-			return newError(wire.CodeDraining, "node "+c.cfg.Node+" is shutting down: ask another node")
-		}
-	}
-	return newError(wire.CodeNoLeader, "node "+c.cfg.Node+" reaches no majority of its shard: ask another node, or try again")
-}
-
 // followerRound asks the leader for a read point.
 func (c *Controller) followerRound(ctx context.Context) (readPoint, *Error) {
 	started := time.Now()
