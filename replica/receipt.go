@@ -75,7 +75,7 @@ func (c Receipt) format(f *numbers, session Session) {
 	f.uint(uint64(c.Epoch))
 	f.uint(c.Term)
 	f.uint(c.Index)
-	f.text = session.With(c.Shard, c.Index).Append(f.text)
+	f.text = session.appendWith(f.text, c.Shard, c.Index)
 	f.cut()
 }
 

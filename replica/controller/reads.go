@@ -15,7 +15,9 @@ type ReadOptions struct {
 	Consistency wire.Consistency // "" is linearizable
 	MaxStale    time.Duration    // bounded only
 	MinIndex    uint64           // session: wait until this replica has applied that much
-	Patience    time.Duration    // how long the read may wait; 0: as long as its context
+	// Patience bounds the wait for a majority, and then the wait for what was committed to be applied here; 0: only the
+	// context does.
+	Patience time.Duration
 }
 
 // ReadReceipt says what a read was really served from.
@@ -35,18 +37,17 @@ func (c *Controller) Read(ctx context.Context, o ReadOptions) (*store.View, Read
 	if consistency != wire.Stale && consistency != wire.Bounded {
 		consistency = wire.Linearizable
 	}
-	w := newReadWait(ctx, o.Patience)
 	var point readPoint
 	if consistency != wire.Linearizable && !c.caughtUp.Load() {
 		return nil, ReadReceipt{}, newError(wire.CodeNotReady, "node "+c.cfg.Node+" has not caught up since its start: ask another node")
 	}
 	if consistency == wire.Linearizable || (consistency == wire.Bounded && !c.freshWithin(o.MaxStale)) {
 		var err *Error
-		if point, err = c.readPoint(w); err != nil {
+		if point, err = c.readPoint(ctx, o.Patience); err != nil {
 			return nil, ReadReceipt{}, err
 		}
 	}
-	v, err := c.waitIndex(w, max(point.index, o.MinIndex))
+	v, err := c.waitIndex(ctx, o.Patience, max(point.index, o.MinIndex))
 	if err != nil {
 		return nil, ReadReceipt{}, err
 	}
@@ -54,31 +55,6 @@ func (c *Controller) Read(ctx context.Context, o ReadOptions) (*store.View, Read
 		c.noteFresh(point.started)
 	}
 	return c.receipt(v, point.term, consistency)
-}
-
-// readWait bounds the waiting of one read. Its timer is made only where the wait may outlast it: most reads find what they
-// wait for at once, or within a round that is bounded itself.
-type readWait struct {
-	ctx   context.Context
-	until time.Time // zero: only ctx counts
-}
-
-func newReadWait(ctx context.Context, patience time.Duration) readWait {
-	if patience <= 0 {
-		return readWait{ctx: ctx}
-	}
-	return readWait{ctx, time.Now().Add(patience)}
-}
-
-// covers reports whether what takes at most d ends in time.
-func (w readWait) covers(d time.Duration) bool { return w.until.IsZero() || time.Until(w.until) > d }
-
-// timed is ctx, bounded.
-func (w readWait) timed() (context.Context, context.CancelFunc) {
-	if w.until.IsZero() {
-		return w.ctx, func() {}
-	}
-	return context.WithDeadline(w.ctx, w.until)
 }
 
 // receipt wraps up a read.
@@ -108,25 +84,33 @@ func consistencyServed(consistency wire.Consistency, leader bool) string {
 }
 
 // readPoint joins a round, at the leader directly, else by way of the leader.
-func (c *Controller) readPoint(w readWait) (readPoint, *Error) {
+func (c *Controller) readPoint(ctx context.Context, patience time.Duration) (readPoint, *Error) {
 	rounds := c.followerReads
 	if r := c.raft(); r != nil && r.State() == raft.Leader {
 		rounds = c.leaderReads
-		if w.covers(2 * c.cfg.Tuning.ConfirmTimeout) { // the round under way, and the reader's own after it
-			return rounds.wait(w.ctx)
+		// The usual read needs no timer: the round under way ends within the confirm timeout, and so does its own after it.
+		if patience >= 2*c.cfg.Tuning.ConfirmTimeout {
+			return rounds.wait(ctx)
 		}
 	}
-	ctx, cancel := w.timed()
+	ctx, cancel := bounded(ctx, patience)
 	defer cancel()
 	return rounds.wait(ctx)
 }
 
+func bounded(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
+	if patience <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, patience)
+}
+
 // waitIndex returns a view that has applied index. Index and data are of one view (guard G4).
-func (c *Controller) waitIndex(w readWait, index uint64) (*store.View, *Error) {
+func (c *Controller) waitIndex(ctx context.Context, patience time.Duration, index uint64) (*store.View, *Error) {
 	if v := c.View(); v.Index() >= index {
 		return v, nil
 	}
-	ctx, cancel := w.timed()
+	ctx, cancel := bounded(ctx, patience)
 	defer cancel()
 	v, err := c.WaitView(ctx, func(v *store.View) bool { return v.Index() >= index })
 	if err != nil {
