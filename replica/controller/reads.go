@@ -88,9 +88,10 @@ func (c *Controller) readPoint(ctx context.Context, patience time.Duration) (rea
 	rounds := c.followerReads
 	if r := c.raft(); r != nil && r.State() == raft.Leader {
 		rounds = c.leaderReads
-		// The usual read needs no timer: the round under way ends within the confirm timeout, and so does its own after it.
-		if patience >= 2*c.cfg.Tuning.ConfirmTimeout {
-			return rounds.wait(ctx)
+		// The usual read needs no timer: two rounds, the one under way and its own, take two confirm timeouts at most. One
+		// whose client has gone away stays that long.
+		if _, limited := ctx.Deadline(); !limited && patience >= 2*c.cfg.Tuning.ConfirmTimeout {
+			return rounds.settle()
 		}
 	}
 	ctx, cancel := bounded(ctx, patience)
