@@ -21,7 +21,7 @@ func (r *Replica) Execute(ctx context.Context, req *Request) (Reply, error) {
 
 func (r *Replica) read(ctx context.Context, req *Request) (Reply, error) {
 	view, read, err := r.controller.Read(ctx, controller.ReadOptions{
-		Consistency: req.Consistency, MaxStale: req.MaxStale, MinIndex: req.Session.Index(r.shard),
+		Consistency: req.Consistency, MaxStale: req.MaxStale, MinIndex: req.Session.Index(r.shard), Patience: req.Patience,
 	})
 	if err != nil {
 		return Reply{}, err

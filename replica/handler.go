@@ -25,9 +25,15 @@ const (
 	PathLeader     = "/v1/shard/leader"
 )
 
+// KeyRoute matches the requests for keys, by the path as it was sent. It is mux's PathPrefix(KeyPath) without the regular
+// expression.
+func KeyRoute(req *http.Request, _ *mux.RouteMatch) bool {
+	return strings.HasPrefix(req.URL.EscapedPath(), KeyPath)
+}
+
 func (r *Replica) routes() http.Handler {
 	m := mux.NewRouter().UseEncodedPath().SkipClean(true)
-	m.PathPrefix(KeyPath).HandlerFunc(r.serveKey)
+	m.MatcherFunc(KeyRoute).HandlerFunc(r.serveKey)
 	m.Path(PathRows).Handler(r.serve("rows", http.MethodGet, r.serveRows))
 	m.Path(PathBatch).Handler(r.serve("batch", http.MethodPost, r.serveBatch))
 	m.PathPrefix(PathOperations).Handler(r.serve("operation", http.MethodGet, r.serveOperations))

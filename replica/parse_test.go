@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"testing"
 	"unicode/utf8"
 
@@ -125,18 +126,17 @@ func FuzzRequest(f *testing.F) {
 }
 
 func uintText(v uint64) string {
-	f := numbers{}
-	f.uint(v)
-	return f.values(0)[0]
+	var f numbers
+	return f.values(f.uint(nil, v), 0)[0]
 }
 
 // TestHeadersDoNotShareRoom: all values of a reply come from one string and one slice; adding to one must not touch another.
 func TestHeadersDoNotShareRoom(t *testing.T) {
 	w := httptest.NewRecorder()
-	reply := Reply{Status: 200, Outcome: wire.Applied, Revision: 12, Value: []byte("value"), Receipt: Receipt{Node: "n", Shard: 1, Epoch: 2, Term: 3, Index: 4, Consistency: "linearizable; leader"}}
+	reply := Reply{Status: 200, Outcome: wire.Applied, Revision: 12, Value: make([]byte, bufferedBytes+1), Receipt: Receipt{Node: "n", Shard: 1, Epoch: 2, Term: 3, Index: 4, Consistency: "linearizable; leader"}}
 	reply.writeSuccess(w.Header(), Get, nil)
 	want := map[string]string{wire.HeaderNode: "n", wire.HeaderShard: "1", wire.HeaderEpoch: "2", wire.HeaderTerm: "3", wire.HeaderIndex: "4", wire.HeaderSession: "1:4",
-		wire.HeaderConsistency: "linearizable; leader", "Etag": `"12"`, "Content-Length": "5", "Content-Type": "application/octet-stream"}
+		wire.HeaderConsistency: "linearizable; leader", "Etag": `"12"`, "Content-Length": strconv.Itoa(bufferedBytes + 1), "Content-Type": "application/octet-stream"}
 	for name := range want {
 		w.Header().Add(name, "more")
 	}

@@ -33,20 +33,25 @@ func (r *Replica) writeReceipt(applied controller.Applied) Receipt {
 	return receipt
 }
 
-// numbers formats many header values into one string, so that a reply costs two allocations for all of them.
+// numbers remembers where header values end in one text, so that a reply costs two allocations for all of them. The text
+// goes through its methods instead of being kept in it: kept, it could not stay on the stack.
 type numbers struct {
-	text []byte
 	ends [8]int
 	n    int
 }
 
-func (f *numbers) uint(v uint64) { f.text = strconv.AppendUint(f.text, v, 10); f.cut() }
+func (f *numbers) uint(text []byte, v uint64) []byte { return f.cut(strconv.AppendUint(text, v, 10)) }
 
-func (f *numbers) cut() { f.ends[f.n] = len(f.text); f.n++ }
+// cut ends a value.
+func (f *numbers) cut(text []byte) []byte {
+	f.ends[f.n] = len(text)
+	f.n++
+	return text
+}
 
 // values returns what was formatted, in order, with room for extra values of the caller behind.
-func (f *numbers) values(extra int) []string {
-	all := string(f.text)
+func (f *numbers) values(text []byte, extra int) []string {
+	all := string(text)
 	values := make([]string, f.n+extra)
 	from := 0
 	for i, end := range f.ends[:f.n] {
@@ -62,21 +67,19 @@ func one(values []string, i int) []string { return values[i : i+1 : i+1] }
 // WriteHeaders puts the receipt, and the session that has seen it, into h.
 func (c Receipt) WriteHeaders(h http.Header, session Session) {
 	var scratch [160]byte
-	f := numbers{text: scratch[:0]}
-	c.format(&f, session)
-	values := f.values(2)
-	c.place(h, values)
+	var f numbers
+	text := c.format(scratch[:0], &f, session)
+	c.place(h, f.values(text, 2))
 }
 
 const receiptNumbers = 5
 
-func (c Receipt) format(f *numbers, session Session) {
-	f.uint(uint64(c.Shard))
-	f.uint(uint64(c.Epoch))
-	f.uint(c.Term)
-	f.uint(c.Index)
-	f.text = session.With(c.Shard, c.Index).Append(f.text)
-	f.cut()
+func (c Receipt) format(text []byte, f *numbers, session Session) []byte {
+	text = f.uint(text, uint64(c.Shard))
+	text = f.uint(text, uint64(c.Epoch))
+	text = f.uint(text, c.Term)
+	text = f.uint(text, c.Index)
+	return f.cut(session.appendWith(text, c.Shard, c.Index))
 }
 
 // place fills the headers from what format made, plus two more values for the texts.

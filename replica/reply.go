@@ -2,6 +2,7 @@ package replica
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/kvorum/kvorum/store"
 	"github.com/kvorum/kvorum/wire"
@@ -59,18 +60,18 @@ func (p *Reply) Write(w http.ResponseWriter, op Operation, session Session) {
 // writeSuccess fills all headers of a reply without a problem body, tag and length included.
 func (p *Reply) writeSuccess(h http.Header, op Operation, session Session) {
 	var scratch [192]byte
-	f := numbers{text: scratch[:0]}
-	p.Receipt.format(&f, session)
+	var f numbers
+	text := p.Receipt.format(scratch[:0], &f, session)
 	if p.Revision != 0 && p.Status != http.StatusNoContent {
-		f.text = append(f.text, '"')
-		f.uint(uint64(p.Revision))
-		// uint closed the value before the second quote: take it in.
-		f.text = append(f.text, '"')
-		f.ends[f.n-1]++
+		text = strconv.AppendUint(append(text, '"'), uint64(p.Revision), 10)
+		text = f.cut(append(text, '"'))
 	}
 	tag := f.n
-	f.uint(uint64(len(p.Value)))
-	values := f.values(2)
+	long := op == Head || len(p.Value) > bufferedBytes // net/http gives the length of what it holds back, without a header here
+	if long {
+		text = f.uint(text, uint64(len(p.Value)))
+	}
+	values := f.values(text, 2)
 	p.Receipt.place(h, values)
 	if tag > receiptNumbers {
 		h["Etag"] = one(values, receiptNumbers)
@@ -78,7 +79,9 @@ func (p *Reply) writeSuccess(h http.Header, op Operation, session Session) {
 	switch {
 	case op.Reads() && p.Status == http.StatusOK:
 		h["Content-Type"] = octetStream
-		h["Content-Length"] = one(values, tag)
+		if long {
+			h["Content-Length"] = one(values, tag)
+		}
 	case p.Status != http.StatusNoContent && p.Status != http.StatusNotModified:
 		h["Content-Length"] = zeroLength
 	}

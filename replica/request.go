@@ -47,6 +47,7 @@ type Request struct {
 
 	Consistency wire.Consistency // reads
 	MaxStale    time.Duration    // with Bounded, > 0
+	Patience    time.Duration    // reads: how long this replica may take; 0: as long as the context
 	Session     Session
 }
 

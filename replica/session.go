@@ -80,17 +80,28 @@ func (s Session) Merge(other Session) Session {
 	return s
 }
 
+// appendWith is s.With(shard, index).Append(dst). It makes no session for the usual request, that carried none.
+func (s Session) appendWith(dst []byte, shard store.Shard, index uint64) []byte {
+	if len(s) == 0 {
+		return SessionMark{shard, index}.append(dst)
+	}
+	return s.With(shard, index).Append(dst)
+}
+
 // Append adds the token's text to dst.
 func (s Session) Append(dst []byte) []byte {
 	for i, mark := range s {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = strconv.AppendUint(dst, uint64(mark.Shard), 10)
-		dst = append(dst, ':')
-		dst = strconv.AppendUint(dst, mark.Index, 10)
+		dst = mark.append(dst)
 	}
 	return dst
+}
+
+func (m SessionMark) append(dst []byte) []byte {
+	dst = append(strconv.AppendUint(dst, uint64(m.Shard), 10), ':')
+	return strconv.AppendUint(dst, m.Index, 10)
 }
 
 // String is the token's text.

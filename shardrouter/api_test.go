@@ -117,15 +117,15 @@ func TestValues(t *testing.T) {
 	for i := range binary {
 		binary[i] = byte(i * 7)
 	}
-	for name, value := range map[string][]byte{"empty": {}, "one": {0}, "full": binary, "nearly": binary[:1<<20-1]} {
+	for name, value := range map[string][]byte{"empty": {}, "one": {0}, "held back": binary[:2<<10], "sent at once": binary[:2<<10+1], "full": binary, "nearly": binary[:1<<20-1]} {
 		for _, chunks := range []bool{false, true} {
 			for i, base := range c.bases() {
 				key := fmt.Sprintf("values/%s/%v/%d", name, chunks, i)
 				r := c.do(t, request{method: "PUT", base: base, path: keyPath(key), body: value, chunks: chunks})
 				wantStatus(t, r, 201, wire.Applied)
 				got := c.get(t, c.bases()[(i+5)%len(c.bases())], key)
-				if got.status != 200 || !bytes.Equal(got.body, value) {
-					t.Fatalf("%s: %d, %d bytes, want %d", key, got.status, len(got.body), len(value))
+				if got.status != 200 || !bytes.Equal(got.body, value) || got.header.Get("Content-Length") != fmt.Sprint(len(value)) {
+					t.Fatalf("%s: %d, %d bytes, want %d: %v", key, got.status, len(got.body), len(value), got.header)
 				}
 				head := c.do(t, request{method: "HEAD", base: base, path: keyPath(key)})
 				if head.header.Get("Content-Length") != fmt.Sprint(len(value)) || head.header.Get("ETag") != got.header.Get("ETag") {

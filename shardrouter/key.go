@@ -98,11 +98,7 @@ func (k *keyRequest) attempt(ctx context.Context, to target) error {
 
 // here answers from the local replica, in this process.
 func (k *keyRequest) here(ctx context.Context) error {
-	if k.req.Operation.Reads() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, k.router.cfg.ReadAttempt)
-		defer cancel()
-	}
+	k.req.Patience = k.router.cfg.ReadAttempt
 	reply, err := k.router.local.Execute(ctx, k.req)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ const (
 // routes matches paths as they were sent, without cleaning or redirects: a key may look like "a//b" or "..".
 func (r *Router) routes() http.Handler {
 	m := mux.NewRouter().UseEncodedPath().SkipClean(true)
-	m.PathPrefix(replica.KeyPath).HandlerFunc(r.serveKey)
+	m.MatcherFunc(replica.KeyRoute).HandlerFunc(r.serveKey)
 	m.Path(pathListing).Handler(r.serve("list", http.MethodGet, r.serveListing))
 	m.Path(pathBatch).Handler(r.serve("batch", http.MethodPost, r.serveBatch))
 	m.PathPrefix(pathOperations).Handler(r.serve("operation", http.MethodGet, r.serveOperation))

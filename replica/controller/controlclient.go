@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvorum/kvorum/peer"
@@ -29,6 +30,7 @@ type controlPeer struct {
 	c     *Controller
 	node  string
 	queue chan controlRequest
+	slow  atomic.Bool // it did not answer the last confirmation in time: others are asked first
 }
 
 // send queues a request. reply is called exactly once, from another goroutine or (when the queue is full) from this one; it

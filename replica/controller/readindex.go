@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -27,53 +28,86 @@ type readRounds struct {
 
 	mu struct {
 		sync.Mutex
-		waiting []chan readResult
-		running int
+		open      *sharedRound // takes readers; nil: nobody waits for a round to start
+		gathering bool         // a runner is about to close the open round
+		running   int
 	}
 }
 
-type readResult struct {
-	point readPoint
-	err   *Error
+// sharedRound is one round and all who wait for it.
+type sharedRound struct {
+	readers int           // under mu, until the round is closed
+	done    chan struct{} // closed when the result is there
+	point   readPoint
+	err     *Error
 }
 
+// gatherYields bounds how often a round lets readers that are about to come join it.
+const gatherYields = 4
+
+// wait waits for a round, at most as long as ctx.
 func (b *readRounds) wait(ctx context.Context) (readPoint, *Error) {
-	mine := make(chan readResult, 1)
-	b.mu.Lock()
-	b.mu.waiting = append(b.mu.waiting, mine)
-	if b.mu.running < b.limit {
-		b.mu.running++
-		readers := b.mu.waiting
-		b.mu.waiting = nil
-		go b.run(readers)
-	}
-	b.mu.Unlock()
+	mine := b.join()
 	select {
-	case r := <-mine:
-		return r.point, r.err
+	case <-mine.done:
+		return mine.point, mine.err
 	case <-ctx.Done():
 		return readPoint{}, newError(wire.CodeReadTimeout, "the read was not confirmed by a majority in time: try again")
 	}
 }
 
-// run does rounds as long as readers wait. It ends by itself; each round is bounded by ConfirmTimeout.
-func (b *readRounds) run(readers []chan readResult) {
-	for {
-		b.note(len(readers))
-		point, err := b.round(b.ctx)
-		for _, r := range readers {
-			r <- readResult{point, err}
+// settle waits for a round that is sure to end in time: the one under way does, and so does the reader's own after it. It
+// is cheaper than wait, for it looks at nothing else.
+func (b *readRounds) settle() (readPoint, *Error) {
+	mine := b.join()
+	<-mine.done
+	return mine.point, mine.err
+}
+
+// join adds a reader to the round that starts next, and sees to it that it does: by a new runner, or by one under way.
+func (b *readRounds) join() *sharedRound {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.open == nil {
+		b.mu.open = &sharedRound{done: make(chan struct{})}
+		if b.mu.running < b.limit {
+			b.mu.running++
+			go b.run()
 		}
-		b.mu.Lock()
-		if len(b.mu.waiting) == 0 {
-			b.mu.running--
-			b.mu.Unlock()
-			return
-		}
-		readers = b.mu.waiting
-		b.mu.waiting = nil
-		b.mu.Unlock()
 	}
+	b.mu.open.readers++
+	return b.mu.open
+}
+
+// run does rounds as long as readers wait. It ends by itself; each round is bounded by ConfirmTimeout.
+func (b *readRounds) run() {
+	for r := b.next(); r != nil; r = b.next() {
+		b.note(r.readers)
+		r.point, r.err = b.round(b.ctx)
+		close(r.done)
+	}
+}
+
+// next closes the open round to new readers and returns it, or ends the runner with nil. Before, it lets all goroutines go
+// on that can, as long as that brings readers: a round costs several messages whatever their number, and under load most
+// readers are about to come. It takes no time when nobody else has work to do.
+func (b *readRounds) next() *sharedRound {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.open == nil || b.mu.gathering {
+		b.mu.running--
+		return nil
+	}
+	b.mu.gathering = true
+	for yields, seen := 0, 0; yields < gatherYields && seen < b.mu.open.readers; yields++ {
+		seen = b.mu.open.readers
+		b.mu.Unlock()
+		runtime.Gosched()
+		b.mu.Lock()
+	}
+	r := b.mu.open
+	b.mu.open, b.mu.gathering = nil, false
+	return r
 }
 
 // leaderRound is ReadIndex on the leader (Ongaro's dissertation 6.4; argument in ARCHITECTURE.md). It replaces raft's
@@ -96,53 +130,6 @@ func (c *Controller) leaderRound(ctx context.Context) (readPoint, *Error) {
 		return readPoint{}, err
 	}
 	return readPoint{term: term, index: index, started: started}, nil
-}
-
-// confirm asks every voter, after the commit index was read, whether it is still in term. A majority of yes (this node
-// counts if it is a voter) proves that no later leader had been elected when the round began.
-func (c *Controller) confirm(ctx context.Context, r *raft.Raft, term uint64) *Error {
-	var voters []string
-	yes := 0
-	total := 0
-	for _, s := range r.GetConfiguration().Configuration().Servers {
-		if s.Suffrage != raft.Voter {
-			continue
-		}
-		total++
-		if string(s.ID) == c.cfg.Node {
-			yes++
-		} else {
-			voters = append(voters, string(s.ID))
-		}
-	}
-	need := total/2 + 1
-	if yes >= need {
-		return nil
-	}
-	replies := make(chan controlFrame, len(voters))
-	for _, node := range voters {
-		c.controlPeer(node).send(controlFrame{kind: controlConfirm, a: term}, func(reply controlFrame, _ bool) { replies <- reply })
-	}
-	timer := time.NewTimer(c.cfg.Tuning.ConfirmTimeout)
-	defer timer.Stop()
-	for range voters {
-		select {
-		case reply := <-replies:
-			if reply.a == 1 {
-				if yes++; yes >= need {
-					return nil
-				}
-			}
-			if reply.b > term {
-				return c.misdirected()
-			}
-		case <-timer.C:
-			return newError(wire.CodeNoLeader, "node "+c.cfg.Node+" reaches no majority of its shard: ask another node, or try again")
-		case <-ctx.Done():
-			return newError(wire.CodeDraining, "node "+c.cfg.Node+" is shutting down: ask another node")
-		}
-	}
-	return newError(wire.CodeNoLeader, "node "+c.cfg.Node+" reaches no majority of its shard: ask another node, or try again")
 }
 
 // followerRound asks the leader for a read point.

@@ -26,6 +26,10 @@ func TestReadRoundsAreYoungerThanTheirReaders(t *testing.T) {
 			<-step
 			return readPoint{index: uint64(at)}, nil
 		}}
+		read := b.settle
+		if rapid.Bool().Draw(t, "wait") {
+			read = func() (readPoint, *Error) { return b.wait(context.Background()) }
+		}
 		stop := make(chan struct{})
 		var stepper sync.WaitGroup
 		stepper.Go(func() {
@@ -42,7 +46,7 @@ func TestReadRoundsAreYoungerThanTheirReaders(t *testing.T) {
 		for range readers {
 			all.Go(func() {
 				arrived := clock.Add(1)
-				point, err := b.wait(context.Background())
+				point, err := read()
 				if err != nil || int64(point.index) < arrived {
 					early.Add(1)
 				}
@@ -58,6 +62,50 @@ func TestReadRoundsAreYoungerThanTheirReaders(t *testing.T) {
 			t.Fatalf("%d rounds at once, limit %d", most.Load(), limit)
 		}
 	})
+}
+
+// TestReadRoundsAreClosedWhileTheyRun: with all rounds that may run under way, the next reader joins none of them and starts
+// none: it gets the round after.
+func TestReadRoundsAreClosedWhileTheyRun(t *testing.T) {
+	for limit := 1; limit <= 3; limit++ {
+		var rounds uint64
+		started, release := make(chan uint64), make(chan struct{})
+		b := &readRounds{limit: limit, ctx: context.Background(), note: func(int) {}, round: func(context.Context) (readPoint, *Error) {
+			n := atomic.AddUint64(&rounds, 1)
+			started <- n
+			<-release
+			return readPoint{index: n}, nil
+		}}
+		early := make(chan readPoint, limit)
+		for range limit {
+			go func() { point, _ := b.settle(); early <- point }()
+			<-started
+		}
+		late := make(chan readPoint, 1)
+		go func() { point, _ := b.settle(); late <- point }()
+		eventually(t, "the late reader to join", func() bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.mu.open != nil && b.mu.open.readers > 0
+		})
+		b.mu.Lock()
+		running := b.mu.running
+		b.mu.Unlock()
+		if running != limit {
+			t.Errorf("%d rounds at once, limit %d", running, limit)
+		}
+		release <- struct{}{}
+		if point := <-early; point.index > uint64(limit) {
+			t.Errorf("an early reader got round %d", point.index)
+		}
+		<-started
+		for range limit {
+			release <- struct{}{}
+		}
+		if point := <-late; point.index != uint64(limit)+1 {
+			t.Errorf("limit %d: the late reader got round %d, which began before it came", limit, point.index)
+		}
+	}
 }
 
 // TestReadRoundsGiveUpWithTheirReader: a reader's own time counts, whatever the round does.

@@ -15,6 +15,9 @@ type ReadOptions struct {
 	Consistency wire.Consistency // "" is linearizable
 	MaxStale    time.Duration    // bounded only
 	MinIndex    uint64           // session: wait until this replica has applied that much
+	// Patience bounds the wait for a majority, and then the wait for what was committed to be applied here; 0: only the
+	// context does.
+	Patience time.Duration
 }
 
 // ReadReceipt says what a read was really served from.
@@ -30,67 +33,86 @@ func (c *Controller) Read(ctx context.Context, o ReadOptions) (*store.View, Read
 	if err := c.failed(); err != nil {
 		return nil, ReadReceipt{}, c.failedError(err)
 	}
-	switch o.Consistency {
-	case wire.Stale, wire.Bounded:
-		if !c.caughtUp.Load() {
-			return nil, ReadReceipt{}, newError(wire.CodeNotReady, "node "+c.cfg.Node+" has not caught up since its start: ask another node")
-		}
-		if o.Consistency == wire.Stale || c.freshWithin(o.MaxStale) {
-			v, err := c.waitIndex(ctx, o.MinIndex)
-			return c.receipt(v, 0, string(o.Consistency), err)
-		}
-		point, err := c.readPoint(ctx)
-		if err != nil {
-			return nil, ReadReceipt{}, err
-		}
-		v, err := c.waitPoint(ctx, point, o.MinIndex)
-		return c.receipt(v, point.term, string(wire.Bounded), err)
-	default:
-		point, err := c.readPoint(ctx)
-		if err != nil {
-			return nil, ReadReceipt{}, err
-		}
-		v, err := c.waitPoint(ctx, point, o.MinIndex)
-		return c.receipt(v, point.term, string(wire.Linearizable), err)
+	consistency := o.Consistency
+	if consistency != wire.Stale && consistency != wire.Bounded {
+		consistency = wire.Linearizable
 	}
-}
-
-// receipt wraps up a read. A nil *Error must not become a non-nil error.
-func (c *Controller) receipt(v *store.View, term uint64, consistency string, err *Error) (*store.View, ReadReceipt, error) {
+	var point readPoint
+	if consistency != wire.Linearizable && !c.caughtUp.Load() {
+		return nil, ReadReceipt{}, newError(wire.CodeNotReady, "node "+c.cfg.Node+" has not caught up since its start: ask another node")
+	}
+	if consistency == wire.Linearizable || (consistency == wire.Bounded && !c.freshWithin(o.MaxStale)) {
+		var err *Error
+		if point, err = c.readPoint(ctx, o.Patience); err != nil {
+			return nil, ReadReceipt{}, err
+		}
+	}
+	v, err := c.waitIndex(ctx, o.Patience, max(point.index, o.MinIndex))
 	if err != nil {
 		return nil, ReadReceipt{}, err
 	}
+	if !point.started.IsZero() {
+		c.noteFresh(point.started)
+	}
+	return c.receipt(v, point.term, consistency)
+}
+
+// receipt wraps up a read.
+func (c *Controller) receipt(v *store.View, term uint64, consistency wire.Consistency) (*store.View, ReadReceipt, error) {
 	if failed := c.failed(); failed != nil { // while the read waited
 		return nil, ReadReceipt{}, c.failedError(failed)
 	}
-	role := "; follower"
-	if r := c.raft(); r != nil && r.State() == raft.Leader {
-		role = "; leader"
-	}
+	r := c.raft()
 	if term == 0 {
 		term = v.Term()
 	}
-	return v, ReadReceipt{Node: c.cfg.Node, Index: v.Index(), Term: term, Consistency: consistency + role}, nil
+	served := consistencyServed(consistency, r != nil && r.State() == raft.Leader)
+	return v, ReadReceipt{Node: c.cfg.Node, Index: v.Index(), Term: term, Consistency: served}, nil
+}
+
+// consistencyServed is the header's value. The most frequent ones are constants.
+func consistencyServed(consistency wire.Consistency, leader bool) string {
+	switch {
+	case leader && consistency == wire.Linearizable:
+		return string(wire.Linearizable) + "; leader"
+	case leader:
+		return string(consistency) + "; leader"
+	case consistency == wire.Linearizable:
+		return string(wire.Linearizable) + "; follower"
+	}
+	return string(consistency) + "; follower"
 }
 
 // readPoint joins a round, at the leader directly, else by way of the leader.
-func (c *Controller) readPoint(ctx context.Context) (readPoint, *Error) {
+func (c *Controller) readPoint(ctx context.Context, patience time.Duration) (readPoint, *Error) {
+	rounds := c.followerReads
 	if r := c.raft(); r != nil && r.State() == raft.Leader {
-		return c.leaderReads.wait(ctx)
+		rounds = c.leaderReads
+		// The usual read needs no timer: two rounds, the one under way and its own, take two confirm timeouts at most. One
+		// whose client has gone away stays that long.
+		if _, limited := ctx.Deadline(); !limited && patience >= 2*c.cfg.Tuning.ConfirmTimeout {
+			return rounds.settle()
+		}
 	}
-	return c.followerReads.wait(ctx)
+	ctx, cancel := bounded(ctx, patience)
+	defer cancel()
+	return rounds.wait(ctx)
 }
 
-func (c *Controller) waitPoint(ctx context.Context, point readPoint, minIndex uint64) (*store.View, *Error) {
-	v, err := c.waitIndex(ctx, max(point.index, minIndex))
-	if err == nil {
-		c.noteFresh(point.started)
+func bounded(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
+	if patience <= 0 {
+		return ctx, func() {}
 	}
-	return v, err
+	return context.WithTimeout(ctx, patience)
 }
 
 // waitIndex returns a view that has applied index. Index and data are of one view (guard G4).
-func (c *Controller) waitIndex(ctx context.Context, index uint64) (*store.View, *Error) {
+func (c *Controller) waitIndex(ctx context.Context, patience time.Duration, index uint64) (*store.View, *Error) {
+	if v := c.View(); v.Index() >= index {
+		return v, nil
+	}
+	ctx, cancel := bounded(ctx, patience)
+	defer cancel()
 	v, err := c.WaitView(ctx, func(v *store.View) bool { return v.Index() >= index })
 	if err != nil {
 		return nil, newError(wire.CodeReadTimeout, "node "+c.cfg.Node+" has not applied what was committed when the read began: try again")

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -92,5 +93,37 @@ func TestSessionReadWaits(t *testing.T) {
 	defer cancel()
 	if _, _, err := s.nodes[other].Read(short, ReadOptions{Consistency: wire.Stale, MinIndex: a.Index + 1000}); err == nil || err.(*Error).Code != wire.CodeReadTimeout {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestReadsHavePatience: a read gives up in its own time, whether it waits for voters that say nothing or for an index that
+// does not come. The contexts only bound the test.
+func TestReadsHavePatience(t *testing.T) {
+	s := newLinkedShard(t, 3, func(_ int, cfg *Config) {
+		patient(cfg)
+		cfg.Tuning.ConfirmTimeout = time.Minute
+	})
+	s.electFirst(0)
+	s.mustPut("x", "1")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	const patience = 20 * time.Millisecond
+	refused := func(what string, o ReadOptions) {
+		t.Helper()
+		_, _, err := s.nodes[0].Read(ctx, o)
+		var failed *Error
+		if !errors.As(err, &failed) || failed.Code != wire.CodeReadTimeout || ctx.Err() != nil {
+			t.Fatalf("%s: %v, context: %v", what, err, ctx.Err())
+		}
+	}
+	eventually(t, "the leader to have caught up", func() bool { return len(s.nodes[0].NotReady()) == 0 })
+	refused("an index far ahead", ReadOptions{Consistency: wire.Stale, MinIndex: 1 << 40, Patience: patience})
+	s.links[0][1].hold(back)
+	s.links[0][2].hold(back)
+	refused("silent voters", ReadOptions{Patience: patience})
+	s.links[0][1].release(back)
+	s.links[0][2].release(back)
+	if _, _, err := s.nodes[0].Read(ctx, ReadOptions{Patience: 3 * time.Minute}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -32,7 +32,7 @@ type Tuning struct {
 	QueueBytes      int           `name:"queue-bytes" default:"67108864" group:"batch" help:"Bytes of writes waiting to be proposed; more are refused with 429."`
 	ProposalTimeout time.Duration `name:"proposal-timeout" default:"10s" group:"batch" help:"A proposed entry that is not applied by then is reported as unknown."`
 
-	ReadRoundsInFlight int           `name:"read-rounds-in-flight" default:"2" group:"reads" help:"ReadIndex rounds under way at once; later readers share the next."`
+	ReadRoundsInFlight int           `name:"read-rounds-in-flight" default:"1" group:"reads" help:"ReadIndex rounds under way at once; later readers share the next. More shorten the wait where the network is slow, and cost messages."`
 	ConfirmTimeout     time.Duration `name:"confirm-timeout" default:"1s" group:"reads" help:"How long a ReadIndex round waits for a majority of voters."`
 
 	DiskStallTimeout  time.Duration `name:"disk-stall-timeout" default:"2s" group:"disk" help:"A log write that takes longer makes the node silent, so that the others elect another leader."`
@@ -48,7 +48,7 @@ func DefaultTuning() Tuning {
 		SnapshotInterval: 30 * time.Second, SnapshotThreshold: 8192, SnapshotBytes: 128 << 20, SnapshotRetain: 2,
 		TrailingLogs: 10240, TrailingBytes: 64 << 20, LogCacheBytes: 32 << 20,
 		BatchOperations: 512, BatchBytes: 256 << 10, BatchesInFlight: 4, QueueOperations: 16384, QueueBytes: 64 << 20,
-		ProposalTimeout: 10 * time.Second, ReadRoundsInFlight: 2, ConfirmTimeout: time.Second,
+		ProposalTimeout: 10 * time.Second, ReadRoundsInFlight: 1, ConfirmTimeout: time.Second,
 		DiskStallTimeout: 2 * time.Second, DiskProbeInterval: 500 * time.Millisecond, DiskReserveBytes: 4 << 20,
 	}
 }
