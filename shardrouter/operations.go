@@ -28,7 +28,7 @@ func (r *Router) serveOperation(w http.ResponseWriter, req *http.Request) error 
 	if err != nil {
 		return err
 	}
-	session, err := replica.SessionOf(req.Header)
+	session, err := r.sessionOf(req.Header)
 	if err != nil {
 		return err
 	}

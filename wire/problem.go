@@ -19,6 +19,7 @@ const (
 	CodeValueTooLarge       Code = "value-too-large"
 	CodeKeyTooLong          Code = "key-too-long"
 	CodeMisdirected         Code = "misdirected"
+	CodeSessionUnknown      Code = "session-unknown"
 	CodeIdempotencyMismatch Code = "idempotency-key-reused"
 	CodeIdempotencyFull     Code = "idempotency-store-full"
 	CodeOverloaded          Code = "overloaded"
@@ -53,6 +54,7 @@ var Codes = map[Code]CodeRow{
 	CodeValueTooLarge:       {http.StatusRequestEntityTooLarge, NotApplied, "The value is too large", 0},
 	CodeKeyTooLong:          {http.StatusRequestURITooLong, NotApplied, "The key is too long", 0},
 	CodeMisdirected:         {http.StatusMisdirectedRequest, NotApplied, "Another replica must answer this", 0},
+	CodeSessionUnknown:      {http.StatusConflict, NotApplied, "The session is not of this cluster's data", 0},
 	CodeIdempotencyMismatch: {http.StatusUnprocessableEntity, NotApplied, "The Idempotency-Key was used for another request", 0},
 	CodeIdempotencyFull:     {http.StatusTooManyRequests, NotApplied, "Too many recent writes under an Idempotency-Key", 10},
 	CodeOverloaded:          {http.StatusTooManyRequests, NotApplied, "Too many requests in flight", 1},

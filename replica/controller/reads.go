@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -14,7 +16,7 @@ import (
 type ReadOptions struct {
 	Consistency wire.Consistency // "" is linearizable
 	MaxStale    time.Duration    // bounded only
-	MinIndex    uint64           // session: wait until this replica has applied that much
+	MinIndex    uint64           // session: wait until this replica has applied that much; beyond all that was committed: session-unknown
 }
 
 // ReadReceipt says what a read was really served from.
@@ -36,7 +38,7 @@ func (c *Controller) Read(ctx context.Context, o ReadOptions) (*store.View, Read
 			return nil, ReadReceipt{}, newError(wire.CodeNotReady, "node "+c.cfg.Node+" has not caught up since its start: ask another node")
 		}
 		if o.Consistency == wire.Stale || c.freshWithin(o.MaxStale) {
-			v, err := c.waitIndex(ctx, o.MinIndex)
+			v, err := c.waitSession(ctx, o.MinIndex)
 			return c.receipt(v, 0, string(o.Consistency), err)
 		}
 		point, err := c.readPoint(ctx)
@@ -82,9 +84,39 @@ func (c *Controller) readPoint(ctx context.Context) (readPoint, *Error) {
 }
 
 func (c *Controller) waitPoint(ctx context.Context, point readPoint, minIndex uint64) (*store.View, *Error) {
-	v, err := c.waitIndex(ctx, max(point.index, minIndex))
+	if minIndex > point.index {
+		return nil, c.sessionUnknown(minIndex, point.index)
+	}
+	v, err := c.waitIndex(ctx, point.index)
 	if err == nil {
 		c.noteFresh(point.started)
+	}
+	return v, err
+}
+
+// sessionUnknown refuses a mark that the read point proves false: the round began after the request came, so all that any
+// reply can have told of lies at or below its index.
+func (c *Controller) sessionUnknown(mark, committed uint64) *Error {
+	return newError(wire.CodeSessionUnknown, fmt.Sprintf(
+		"Kvorum-Session says that index %d of shard %s was seen, but it goes only to %d: the token is of other data (was it wiped or restored?), or was changed; leave it out and start a new one", mark, c.shardText, committed))
+}
+
+// waitSession is waitIndex for a session's mark, which need not be true. Only a mark beyond this replica's view costs a
+// round; the view is waited for at the same time, so that a lack of leader holds nobody up who need not wait for one.
+func (c *Controller) waitSession(ctx context.Context, mark uint64) (*store.View, *Error) {
+	if v := c.View(); v.Index() >= mark {
+		return v, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { // ends with the round or ctx
+		if point, err := c.readPoint(ctx); err == nil && mark > point.index {
+			cancel(c.sessionUnknown(mark, point.index))
+		}
+	}()
+	v, err := c.waitIndex(ctx, mark)
+	if refusal := (*Error)(nil); err != nil && errors.As(context.Cause(ctx), &refusal) {
+		return nil, refusal
 	}
 	return v, err
 }

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -92,5 +93,43 @@ func TestSessionReadWaits(t *testing.T) {
 	defer cancel()
 	if _, _, err := s.nodes[other].Read(short, ReadOptions{Consistency: wire.Stale, MinIndex: a.Index + 1000}); err == nil || err.(*Error).Code != wire.CodeReadTimeout {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestSessionBeyondTheLog: without a leader nobody can say whether a mark is true, and the read waits; once there is one it
+// is refused at once, at the leader and at followers. A mark that comes true meanwhile is served.
+func TestSessionBeyondTheLog(t *testing.T) {
+	s := newLinkedShard(t, 3, func(i int, cfg *Config) {
+		if i == 2 {
+			patient(cfg)
+		}
+	})
+	s.lead(0)
+	s.allReady()
+	s.mustPut("x", "1")
+	future := s.nodes[0].View().Index() + 1
+	read := func(i int, consistency wire.Consistency, limit time.Duration) error {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		_, _, err := s.nodes[i].Read(ctx, ReadOptions{Consistency: consistency, MaxStale: time.Hour, MinIndex: future})
+		return err
+	}
+	for i := range s.nodes {
+		for _, consistency := range []wire.Consistency{wire.Linearizable, wire.Stale, wire.Bounded} {
+			if err := read(i, consistency, time.Minute); !errors.Is(err, newError(wire.CodeSessionUnknown, "")) {
+				t.Errorf("node %d, %s: %v", i, consistency, err)
+			}
+		}
+	}
+	s.cutBoth(2, 0, 1)
+	if err := read(2, wire.Stale, 100*time.Millisecond); !errors.Is(err, newError(wire.CodeReadTimeout, "")) {
+		t.Errorf("cut off: %v", err)
+	}
+	waiting := make(chan error, 1)
+	go func() { waiting <- read(2, wire.Stale, time.Minute) }()
+	s.mustPut("x", "2")
+	s.heal()
+	if err := <-waiting; err != nil {
+		t.Errorf("the mark has come true: %v", err)
 	}
 }
