@@ -63,7 +63,7 @@ func parseBatchOperation(line []byte, maxValue int64) (Request, error) {
 	}
 	var op wire.BatchOperation
 	if err := json.Unmarshal(line, &op); err != nil {
-		return Request{}, Invalid("the line is not a JSON object with op, key and, for a put, value: %v", err)
+		return Request{}, Invalid(`the line is no operation (%v): write one such as {"op":"put","key":"a","value":"1"}`, err)
 	}
 	return batchRequest(op, maxValue)
 }
