@@ -13,9 +13,9 @@ type routerCmd struct {
 	Seeds   []string `required:"" group:"identity" placeholder:"HOST:PORT" help:"Peer addresses of some nodes, best of several shards, comma separated."`
 	Listen  string   `default:"127.0.0.1:8080" help:"Where clients connect (default ${default})."`
 
-	HAProxySocket  string `name:"haproxy-socket" env:"KVORUM_HAPROXY_SOCKET" group:"haproxy" placeholder:"SOCKET" help:"HAProxy's admin socket, a path or host:port: keep its slot map and its leaders in step with the cluster."`
-	HAProxyMap     string `name:"haproxy-map" env:"KVORUM_HAPROXY_MAP" group:"haproxy" default:"slots.map" placeholder:"FILE" help:"Slot map file that HAProxy reads at its start (default ${default})."`
-	HAProxyMapKeep bool   `name:"haproxy-map-keep" env:"KVORUM_HAPROXY_MAP_KEEP" group:"haproxy" help:"Do not write the slot map file, where HAProxy runs elsewhere: its name then only says which map is meant."`
+	HAProxySocket  string `name:"haproxy-socket" group:"haproxy" placeholder:"SOCKET" help:"HAProxy's admin socket, a path or host:port: keep its slot map and its leaders in step with the cluster."`
+	HAProxyMap     string `name:"haproxy-map" group:"haproxy" default:"slots.map" placeholder:"FILE" help:"Slot map file that HAProxy reads at its start (default ${default})."`
+	HAProxyMapKeep bool   `name:"haproxy-map-keep" group:"haproxy" help:"Do not write the slot map file, where HAProxy runs elsewhere: its name then only says which map is meant."`
 
 	MaxValueBytes   byteSize      `default:"1MiB" group:"limits" help:"Largest value (default ${default})."`
 	RequestTimeout  time.Duration `default:"10s" group:"limits" help:"Time for one request (default ${default})."`

@@ -63,7 +63,10 @@ func TestUsage(t *testing.T) {
 		"no such flag":      {"get k --fast", "unknown flag --fast", exitUsage},
 		"missing argument":  {"get", "Try 'kvorum get --help'", exitUsage},
 		"bad enumeration":   {"get k --consistency=strong", "--consistency must be one of", exitUsage},
-		"bad duration":      {"get k --timeout=soon", "--timeout", exitUsage},
+		"bad duration":      {"get k --timeout=soon", "--timeout: \"soon\" is no duration", exitUsage},
+		"no unit":           {"get k --timeout=5", "--timeout: 5 has no unit: write 5s for seconds", exitUsage},
+		"negative":          {"get k --timeout=-5s", "-5s is negative", exitUsage},
+		"help, no such":     {"help fly", "unexpected argument fly", exitUsage},
 		"bound, no bounded": {"get k --max-stale=1s", "--max-stale needs", exitUsage},
 		"bounded, no bound": {"get k --consistency=bounded", "MaxStale", exitUsage},
 		"two conditions":    {"put k v --if-absent --if-present", "can't be used together", exitUsage},
@@ -74,7 +77,7 @@ func TestUsage(t *testing.T) {
 		"bad size":          {"dev --memory-quota=lots", "want a number of bytes", exitUsage},
 		"bad batch":         {"import f --batch=0", "--batch", exitUsage},
 		"no such config":    {"get k --config=/no/such.yaml", "no such file", exitUsage},
-		"health, bad URL":   {"health nowhere", "want http://host:port/path", exitUsage},
+		"health, bad URL":   {"health nowhere", "want host:port or http://host:port/path", exitUsage},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -88,10 +91,15 @@ func TestUsage(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for args, want := range map[string][]string{
-		"--help":        {"Try it:", "kvorum dev", "Servers:", "Data:", "Exit codes", "import"},
-		"put --help":    {"--if-absent", "KVORUM_ENDPOINT", "Connection:"},
-		"serve --help":  {"--heartbeat-timeout", "Raft:", "--memory-quota", "KVORUM_SHARD_COUNT"},
-		"import --help": {"--progress", "--[no-]idempotency-keys", "words.progress"},
+		"help":                  {"Try it:", "kvorum dev"},
+		"help serve":            {"--heartbeat-timeout", "--members"},
+		"help cluster snapshot": {"--shard", "Make replicas"},
+		"--version":             {"kvorum ", "go1."},
+		"put --version":         {"kvorum ", "go1."},
+		"--help":                {"Try it:", "kvorum dev", "Servers:", "Data:", "Exit codes", "import"},
+		"put --help":            {"--if-absent", "KVORUM_ENDPOINT", "Connection:"},
+		"serve --help":          {"--heartbeat-timeout", "Raft:", "--memory-quota", "KVORUM_SHARD_COUNT"},
+		"import --help":         {"--progress", "--[no-]idempotency-keys", "words.progress"},
 	} {
 		stdout, stderr, code := kvorum(t, "", strings.Fields(args)...)
 		if code != exitOK || stderr != "" {
@@ -146,7 +154,7 @@ func TestPrecedence(t *testing.T) {
 		}
 	}
 	config := filepath.Join(t.TempDir(), "kvorum.yaml")
-	if err := os.WriteFile(config, []byte("endpoint: "+fromFile+"\ntimeout: 3s\nmax_requests: 77\nif-absent: true\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("endpoint: "+fromFile+"\ntimeout: 3s\nmax_requests: 77\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	check := func(want string, args ...string) {
@@ -162,7 +170,7 @@ func TestPrecedence(t *testing.T) {
 	check("environment")
 	check("flag", "--endpoint", fromFlag)
 
-	for text, want := range map[string]string{"endpont: x": `"endpont" is no flag`, "timeout: [": "yaml", "timeout: soon": "timeout", "timeout: 1s\ntimeout: 2s": "timeout", "help: true": "help"} {
+	for text, want := range map[string]string{"endpont: x": `"endpont" is no flag`, "timeout: [": "yaml", "timeout: soon": `"soon" is no duration`, "timeout: 5": "5 has no unit: write 5s", "timeout: -5s": "negative", "if-absent: true": "give --if-absent on the command line", "config: x": "config", "version: true": "version", "timeout: 1s\ntimeout: 2s": "timeout", "help: true": "help"} {
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -182,6 +190,15 @@ func TestHealth(t *testing.T) {
 	}
 	if stdout, stderr, code := kvorum(t, "", "health", url+"/v1/health/live"); code != exitOK || stdout != "200 OK\n" {
 		t.Error(stdout, stderr, code)
+	}
+	address := strings.TrimPrefix(url, "http://")
+	if _, stderr, code := kvorum(t, "", "health", address+"/v1/health/live"); code != exitOK {
+		t.Error(stderr, code)
+	}
+	for _, whether := range []string{address, address + "/", url, url + "/"} { // ready, that is
+		if _, stderr, code := kvorum(t, "", "health", whether); code != exitFailed || !strings.Contains(stderr, address+"/v1/health/ready answers 503") {
+			t.Error(whether, stderr, code)
+		}
 	}
 	if _, stderr, code := kvorum(t, "", "health", url+"/v1/health/ready"); code != exitFailed || !strings.Contains(stderr, "503") {
 		t.Error(stderr, code)
