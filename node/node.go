@@ -78,6 +78,7 @@ func open(cfg Config, api, peers net.Listener) (*Node, error) {
 	n.router = shardrouter.New(shardrouter.Config{
 		Self: c.PeerIdentity(), Local: local, Seeds: cfg.Seeds, Members: cfg.Members, ShardCount: cfg.ShardCount, SlotFunction: cfg.SlotFunction,
 		MaxValueBytes: cfg.MaxValueBytes, MaxRequests: cfg.MaxRequests, MaxBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
+		LeaderWait: cfg.Timing.LeaderWait, ReadAttempt: cfg.Timing.ReadAttempt,
 		Logger: cfg.Logger, Registerer: n.registry, Gatherer: n.registry, Version: cfg.Version,
 	})
 	n.start(n.router.PeerHandler(), api)
@@ -118,9 +119,9 @@ func newServer(handler http.Handler, cfg Config) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		Protocols:         &protocols,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       2 * time.Minute, // of a whole body; handlers bound their work by RequestTimeout
-		IdleTimeout:       2 * time.Minute, // longer than a proxy's, so that the proxy closes idle connections, not we
+		ReadHeaderTimeout: cfg.Timing.ReadHeaderTimeout,
+		ReadTimeout:       cfg.Timing.ReadTimeout, // handlers bound their work by RequestTimeout
+		IdleTimeout:       cfg.Timing.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          newServerLog(cfg.Logger),
 	}

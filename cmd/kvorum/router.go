@@ -23,16 +23,20 @@ type routerCmd struct {
 	MaxRequestBytes byteSize      `default:"256MiB" group:"limits" help:"Bytes of request bodies in flight; more get 429 (default ${default})."`
 	ShutdownGrace   time.Duration `default:"9s" group:"limits" help:"Time for a stop in good order (default ${default})."`
 
+	Timing  node.Timing `embed:"" prefix:""`
 	logging `embed:"" set:"log_level=info"`
 }
 
 // Run serves until a signal comes.
 func (c *routerCmd) Run(p *program) error {
+	if err := c.Timing.Validate(); err != nil {
+		return usageError{err}
+	}
 	logger := c.logging.logger(p.stderr)
 	opened, err := node.OpenRouter(p.ctx, node.RouterConfig{
 		Cluster: c.Cluster, Name: c.Name, Seeds: c.Seeds, Listen: c.Listen,
 		HAProxySocket: c.HAProxySocket, HAProxyMap: c.HAProxyMap, HAProxyMapKeep: c.HAProxyMapKeep,
-		MaxValueBytes: int64(c.MaxValueBytes), RequestTimeout: c.RequestTimeout, MaxRequests: c.MaxRequests, MaxRequestBytes: int64(c.MaxRequestBytes),
+		MaxValueBytes: int64(c.MaxValueBytes), RequestTimeout: c.RequestTimeout, MaxRequests: c.MaxRequests, MaxRequestBytes: int64(c.MaxRequestBytes), Timing: c.Timing,
 		Logger: logger, Version: version(),
 	})
 	if err != nil {

@@ -131,6 +131,7 @@ func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 			{Key: "identity", Title: "Who this node is:"},
 			{Key: "haproxy", Title: "HAProxy in front:"},
 			{Key: "limits", Title: "Limits:"},
+			{Key: "timing", Title: "Times:"},
 			{Key: "logging", Title: "Logging:"},
 			{Key: "raft", Title: "Raft:"},
 			{Key: "batch", Title: "Batching of writes:"},
