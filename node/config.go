@@ -82,6 +82,15 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// checkAddresses looks at the form of addresses only: whether anybody is there shows later, and may change.
+func (c Config) checkAddresses() error {
+	errs := []error{checkAddress("--listen", c.Listen), checkAddress("--peer-listen", c.PeerListen), checkSeeds(c.Seeds)}
+	if c.AdvertiseAPI != "" {
+		errs = append(errs, checkAddress("--advertise-api", c.AdvertiseAPI))
+	}
+	return errors.Join(errs...)
+}
+
 // Tuning and SlotFunction are what the flags of the program need, so that it imports nothing behind this package.
 type (
 	Tuning       = controller.Tuning

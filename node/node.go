@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -40,6 +39,9 @@ type Node struct {
 // Open starts a node. Errors name what is wrong and what to do about it; nothing is written to a data folder that the
 // flags disagree with.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
+	if err := cfg.checkAddresses(); err != nil {
+		return nil, err
+	}
 	peers, err := network.Listen(ctx, cfg.PeerListen)
 	if err != nil {
 		return nil, portError("peer-listen", cfg.PeerListen, err)
@@ -49,10 +51,6 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(portError("listen", cfg.Listen, err), peers.Close())
 	}
 	return open(cfg, api, peers)
-}
-
-func portError(flag, address string, err error) error {
-	return fmt.Errorf("cannot listen on %s: %w; is another program using the port? give another address with --%s", address, err, flag)
 }
 
 // open takes over both listeners, also when it fails.
@@ -161,7 +159,7 @@ func (n *Node) close(ctx context.Context) error {
 	case <-time.After(n.cfg.DrainTime):
 	case <-ctx.Done():
 	}
-	if n.controller.Leading() {
+	if n.controller.Leading() && len(n.cfg.Members) > 1 {
 		transfer, cancel := context.WithTimeout(ctx, 3*time.Second)
 		if err := n.controller.TransferLeadership(transfer, ""); err != nil {
 			n.cfg.Logger.Warn("leadership not handed over; the others will elect", "error", err)

@@ -53,6 +53,9 @@ type Router struct {
 // OpenRouter starts a router. No node need be up yet.
 func OpenRouter(ctx context.Context, cfg RouterConfig) (*Router, error) {
 	limits := Config{MaxValueBytes: cfg.MaxValueBytes, RequestTimeout: cfg.RequestTimeout, MaxRequests: cfg.MaxRequests, MaxRequestBytes: cfg.MaxRequestBytes, Timing: cfg.Timing, Logger: cfg.Logger}.withDefaults()
+	if err := errors.Join(checkAddress("--listen", cfg.Listen), checkSeeds(cfg.Seeds)); err != nil {
+		return nil, err
+	}
 	if cfg.Name == "" {
 		cfg.Name = rand.Text()[:8]
 	}

@@ -3,8 +3,10 @@ package replica
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/kvorum/kvorum/store"
@@ -63,9 +65,20 @@ func parseBatchOperation(line []byte, maxValue int64) (Request, error) {
 	}
 	var op wire.BatchOperation
 	if err := json.Unmarshal(line, &op); err != nil {
-		return Request{}, Invalid(`the line is no operation (%v): write one such as {"op":"put","key":"a","value":"1"}`, err)
+		return Request{}, badLine(err)
 	}
 	return batchRequest(op, maxValue)
+}
+
+func badLine(err error) error {
+	var syntax *json.SyntaxError
+	switch {
+	case !errors.As(err, &syntax):
+		return Invalid("%v", err)
+	case strings.Contains(syntax.Error(), "after top-level value"):
+		return Invalid("the line holds more than one operation: write each on a line of its own (curl keeps line ends with --data-binary, not with -d)")
+	}
+	return Invalid(`the line is not JSON (%v): write one operation on each, such as {"op":"put","key":"a","value":"1"}`, err)
 }
 
 func batchRequest(op wire.BatchOperation, maxValue int64) (Request, error) {
@@ -77,8 +90,13 @@ func batchRequest(op wire.BatchOperation, maxValue int64) (Request, error) {
 		req.Operation, req.Value = Put, op.Value
 	case "delete":
 		req.Operation = Delete
+	case "":
+		return req, Invalid("op is missing: give put, get or delete")
 	default:
 		return req, Invalid("op %s is unknown: use put, get or delete", quote(op.Op))
+	}
+	if len(op.Key) == 0 {
+		return req, Invalid("the key is missing or empty: give key, or key_base64 for bytes that are no text, 1 to %d bytes", wire.MaxKeyBytes)
 	}
 	if err := checkKey(len(op.Key)); err != nil {
 		return req, err
@@ -111,7 +129,7 @@ func batchCondition(op wire.BatchOperation, req *Request) error {
 	case given > 1:
 		return Invalid("if_absent, if_present and if_revision exclude each other: give one")
 	case given > 0 && req.Operation == Get:
-		return Invalid("a get takes no condition")
+		return Invalid("a get takes no condition: leave out if_absent, if_present and if_revision")
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ const (
 	CodeInvalidRequest      Code = "invalid-request"
 	CodeNotFound            Code = "not-found"
 	CodeNoSuchPath          Code = "no-such-path"
+	CodeNoSuchShard         Code = "no-such-shard"
+	CodeNoSuchOperation     Code = "no-such-operation"
 	CodeMethodNotAllowed    Code = "method-not-allowed"
 	CodeConflict            Code = "conflict"
 	CodePreconditionFailed  Code = "precondition-failed"
@@ -48,6 +50,8 @@ var Codes = map[Code]CodeRow{
 	CodeInvalidRequest:      {http.StatusBadRequest, NotApplied, "The request is malformed", 0},
 	CodeNotFound:            {http.StatusNotFound, NotApplied, "There is no such key", 0}, // a read's 404 says applied: see Problem.Outcome
 	CodeNoSuchPath:          {http.StatusNotFound, NotApplied, "There is no such path", 0},
+	CodeNoSuchShard:         {http.StatusNotFound, NotApplied, "There is no such shard", 0},
+	CodeNoSuchOperation:     {http.StatusNotFound, Unknown, "No shard knows the Idempotency-Key", 0}, // no proof: see GET /v1/operations
 	CodeMethodNotAllowed:    {http.StatusMethodNotAllowed, NotApplied, "The method is not allowed here", 0},
 	CodeConflict:            {http.StatusConflict, NotApplied, "The request conflicts with the state of the cluster", 0},
 	CodePreconditionFailed:  {http.StatusPreconditionFailed, NotApplied, "The condition does not hold", 0},

@@ -80,7 +80,7 @@ func (c *devCmd) farewell(folder string) string {
 // serve waits until the cluster is ready, tells how to use it, and waits for the end.
 func (c *devCmd) serve(p *program, dev *node.Dev, folder string) error {
 	url := "http://" + dev.APIAddress()
-	fmt.Fprintf(p.stdout, "Starting %d shards with %d replicas each ...\n", c.Shards, c.Replicas)
+	fmt.Fprintf(p.stdout, "Starting %s with %s each ...\n", counted(c.Shards, "shard"), counted(c.Replicas, "replica"))
 	if err := awaitReady(p.ctx, url, time.Minute); err != nil {
 		if p.ctx.Err() != nil { // the user has ended it
 			return nil

@@ -25,7 +25,7 @@ func TestDataCommands(t *testing.T) {
 		code   int
 	}{
 		{"get|user:a", "", "", `get "user:a": 404 not-found: there is no such key`, exitNotMatched},
-		{"update|user:a|Ada", "", "", "412 precondition-failed", exitNotMatched},
+		{"update|user:a|Ada", "", "", `update "user:a": 412 precondition-failed: the key is absent: 'kvorum put' creates it`, exitNotMatched},
 		{"put|user:a|Ada", "", "created user:a at revision 1 (shard 1, node s1n0)\n", "", exitOK},
 		{"get|user:a", "", "Ada", "", exitOK},
 		{"put|user:a|--if-absent|Eve", "", "", "412", exitNotMatched},
@@ -68,7 +68,7 @@ func TestUsage(t *testing.T) {
 		"negative":          {"get k --timeout=-5s", "-5s is negative", exitUsage},
 		"help, no such":     {"help fly", "unexpected argument fly", exitUsage},
 		"bound, no bounded": {"get k --max-stale=1s", "--max-stale needs", exitUsage},
-		"bounded, no bound": {"get k --consistency=bounded", "MaxStale", exitUsage},
+		"bounded, no bound": {"get k --consistency=bounded", "needs --max-stale", exitUsage},
 		"two conditions":    {"put k v --if-absent --if-present", "can't be used together", exitUsage},
 		"bad endpoint":      {"get k --endpoint=ftp://x", "want http://host:port", exitUsage},
 		"serve needs names": {"serve", "missing flags", exitUsage},
@@ -228,5 +228,36 @@ func TestByteSize(t *testing.T) {
 		if got := size.String(); got != want {
 			t.Errorf("%d: %q, want %q", uint64(size), got, want)
 		}
+	}
+}
+
+func TestCounted(t *testing.T) {
+	for want, got := range map[string]string{
+		"1 shard": counted(1, "shard"), "3 shards": counted(3, "shard"), "0 lines": counted(uint64(0), "line"), "1 line was": counted(1, "line was", "lines were"), "2 lines were": counted(2, "line was", "lines were"),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// What the program says of a reply is a sentence, not the reply.
+func TestSentences(t *testing.T) {
+	s, url := newFakeStore(t)
+	s.before = func(_ *fakeStore, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/ready"):
+			wire.NewProblem(wire.CodeNotReady, "not ready: draining").Write(w)
+		case strings.HasSuffix(r.URL.Path, "/transfer-leader"):
+			w.Header().Set(wire.HeaderOutcome, string(wire.Applied))
+			_, _ = w.Write([]byte(`{"shard":1,"from":"s1n0","leader":"s1n0"}`))
+		}
+		return true
+	}
+	if _, stderr, code := kvorum(t, "", "health", url); code != exitFailed || stderr != "kvorum: "+url+"/v1/health/ready answers 503 Service Unavailable: not ready: draining\n" {
+		t.Error(stderr, code)
+	}
+	if stdout, stderr, code := kvorum(t, "", "cluster", "transfer-leader", "--shard=1", "--to=s1n0", "--endpoint", url); code != exitOK || stdout != "shard 1: s1n0 leads already\n" {
+		t.Error(stdout, stderr, code)
 	}
 }

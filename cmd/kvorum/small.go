@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kvorum/kvorum/network"
+	"github.com/kvorum/kvorum/wire"
 )
 
 type healthCmd struct {
@@ -47,6 +49,10 @@ func (c *healthCmd) Run(p *program) error {
 	defer response.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // the status says it all; the body is for people
 	text := strings.TrimSpace(string(body))
+	var problem wire.Problem
+	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
+		text = problem.Detail
+	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s: %s", at, response.Status, text)
 	}

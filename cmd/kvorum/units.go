@@ -69,3 +69,14 @@ func (b byteSize) String() string {
 	}
 	return fmt.Sprintf("%.1f%s", value, name)
 }
+
+// counted is a number with what is counted: 1 shard, 2 shards. The plural is the singular with an s, unless it is given.
+func counted[N int | int64 | uint64](n N, singular string, plural ...string) string {
+	switch {
+	case n == 1:
+		return "1 " + singular
+	case len(plural) > 0:
+		return fmt.Sprint(n, " ", plural[0])
+	}
+	return fmt.Sprint(n, " ", singular, "s")
+}
