@@ -33,7 +33,7 @@ type serveCmd struct {
 // limits bound what clients may ask and how long a stop may take.
 type limits struct {
 	MaxValueBytes    byteSize      `default:"1MiB" group:"limits" help:"Largest value (default ${default})."`
-	MemoryQuota      byteSize      `group:"limits" placeholder:"SIZE" help:"Memory for rows; writes that would need more get 507. Default: a third of the machine's or container's."`
+	MemoryQuota      byteSize      `group:"limits" placeholder:"SIZE" help:"Memory for rows, log cache and writes under way; writes that would need more get 507. Default: a third of the machine's or container's."`
 	IdempotencyBytes byteSize      `default:"64MiB" group:"limits" help:"Memory for idempotency keys. Chosen when the cluster is created (default ${default})."`
 	RequestTimeout   time.Duration `default:"10s" group:"limits" help:"Time for one request (default ${default})."`
 	MaxRequests      int64         `default:"8192" group:"limits" help:"Requests in flight; more get 429 (default ${default})."`
