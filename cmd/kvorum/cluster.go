@@ -74,7 +74,7 @@ func printStatus(w io.Writer, status wire.ClusterStatus) error {
 	}
 	if len(wrong) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(wrong, "\n"))
-		return fmt.Errorf("the cluster is not whole: %s above what is missing", counted(len(wrong), "line says", "lines say"))
+		return fmt.Errorf("the cluster is not whole: what is missing is said above (%s)", counted(len(wrong), "line"))
 	}
 	return nil
 }
