@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/kvorum/kvorum/store"
 	"github.com/kvorum/kvorum/wire"
@@ -60,7 +58,7 @@ func parseBatchLine(line []byte, maxValue int64) BatchItem {
 
 func parseBatchOperation(line []byte, maxValue int64) (Request, error) {
 	// encoding/json would silently turn what is not Unicode into U+FFFD: another key than the client meant.
-	if !utf8.Valid(line) || loneSurrogate(line) {
+	if !wire.ValidText(line) {
 		return Request{}, Invalid("the line is not valid Unicode: give bytes that are not text as key_base64 and value_base64")
 	}
 	var op wire.BatchOperation
@@ -132,37 +130,4 @@ func batchCondition(op wire.BatchOperation, req *Request) error {
 		return Invalid("a get takes no condition: leave out if_absent, if_present and if_revision")
 	}
 	return nil
-}
-
-// loneSurrogate reports whether a JSON text has an escaped half of a surrogate pair without its other half.
-func loneSurrogate(line []byte) bool {
-	for i := 0; i+1 < len(line); i++ {
-		if line[i] != '\\' {
-			continue
-		}
-		unit, ok := escapedUnit(line[i:])
-		if !ok {
-			i++ // skip the escaped character, which may be a backslash
-			continue
-		}
-		i += 5
-		if unit < 0xD800 || unit > 0xDFFF {
-			continue
-		}
-		low, ok := escapedUnit(line[i+1:])
-		if unit > 0xDBFF || !ok || low < 0xDC00 || low > 0xDFFF {
-			return true
-		}
-		i += 6
-	}
-	return false
-}
-
-// escapedUnit reads \uXXXX at the start of text.
-func escapedUnit(text []byte) (uint16, bool) {
-	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
-		return 0, false
-	}
-	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
-	return uint16(unit), err == nil
 }

@@ -56,12 +56,17 @@ func (e *Entry) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
+	*e, err = j.entry()
+	return err
+}
+
+func (j entryJSON) entry() (e Entry, err error) {
 	e.Revision = j.Revision
 	if e.Key, err = joinBytes("key", j.Key, j.KeyBase64); err != nil {
-		return err
+		return e, err
 	}
 	e.Value, err = joinBytes("value", j.Value, j.ValueBase64)
-	return err
+	return e, err
 }
 
 type batchOperationJSON struct {

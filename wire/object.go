@@ -23,6 +23,26 @@ func readObject(text []byte, into any, known []string) error {
 	return err
 }
 
+// ParseEntry reads one line of an import file. Where Entry.UnmarshalJSON takes what a newer node may send, it refuses what
+// could be meant otherwise: unknown and doubled fields, a missing value, and text that is not Unicode, which encoding/json
+// would silently change into other text. A revision is read and of no use.
+func ParseEntry(line []byte) (Entry, error) {
+	if !ValidText(line) {
+		return Entry{}, errors.New("not valid Unicode: give bytes that are not text as key_base64 and value_base64")
+	}
+	var j entryJSON
+	if err := readObject(line, &j, entryFields[:]); err != nil {
+		return Entry{}, err
+	}
+	if j.Value == nil && j.ValueBase64 == "" {
+		return Entry{}, errors.New(`no value: give value or value_base64 ("value":"" for the empty value)`)
+	}
+	return j.entry()
+}
+
+// entryFields are the names of entryJSON's fields.
+var entryFields = [...]string{"key", "key_base64", "value", "value_base64", "revision"}
+
 // checkFields looks at the names of an object's own fields. Of a text that is no JSON it may find fault with nothing.
 func checkFields(text []byte, known []string) error {
 	var room [16]string
