@@ -125,10 +125,8 @@ type TransferRequest struct {
 // UnmarshalJSON refuses unknown fields, other spellings and doubled fields by name.
 func (t *TransferRequest) UnmarshalJSON(b []byte) error {
 	type plain TransferRequest
-	return readObject(b, (*plain)(t), transferFields[:])
+	return readObject(b, (*plain)(t), []string{"to"})
 }
-
-var transferFields = [...]string{"to"}
 
 // TransferReply says who leads now.
 type TransferReply struct {

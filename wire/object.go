@@ -31,7 +31,7 @@ func ParseEntry(line []byte) (Entry, error) {
 		return Entry{}, errors.New("not valid Unicode: give bytes that are not text as key_base64 and value_base64")
 	}
 	var j entryJSON
-	if err := readObject(line, &j, entryFields[:]); err != nil {
+	if err := readObject(line, &j, []string{"key", "key_base64", "value", "value_base64", "revision"}); err != nil {
 		return Entry{}, err
 	}
 	if j.Value == nil && j.ValueBase64 == "" {
@@ -39,9 +39,6 @@ func ParseEntry(line []byte) (Entry, error) {
 	}
 	return j.entry()
 }
-
-// entryFields are the names of entryJSON's fields.
-var entryFields = [...]string{"key", "key_base64", "value", "value_base64", "revision"}
 
 // checkFields looks at the names of an object's own fields. Of a text that is no JSON it may find fault with nothing.
 func checkFields(text []byte, known []string) error {
