@@ -17,6 +17,7 @@ var (
 	ErrIdempotencyMismatch = errors.New("idempotency key was used for another request")
 	ErrInvalidRequest      = errors.New("invalid request")
 	ErrTooLarge            = errors.New("key or value too large")
+	ErrSessionUnknown      = errors.New("session is not of this cluster's data")
 	ErrConflict            = errors.New("conflict with the state of the cluster")
 	ErrOverloaded          = errors.New("overloaded")
 	ErrUnavailable         = errors.New("unavailable")
@@ -86,15 +87,17 @@ func (e *Error) Is(target error) bool {
 	case ErrNotApplied:
 		return e.Outcome == wire.NotApplied
 	case ErrNotFound:
-		return e.Code == wire.CodeNotFound
+		return e.Code == wire.CodeNotFound || e.Code == wire.CodeNoSuchOperation
 	case ErrPreconditionFailed:
 		return e.Code == wire.CodePreconditionFailed
 	case ErrIdempotencyMismatch:
 		return e.Code == wire.CodeIdempotencyMismatch
+	case ErrSessionUnknown:
+		return e.Code == wire.CodeSessionUnknown
 	case ErrConflict:
 		return e.Code == wire.CodeConflict
 	case ErrInvalidRequest:
-		return e.Code == wire.CodeInvalidRequest || e.Code == wire.CodeMethodNotAllowed || e.Code == wire.CodeNoSuchPath
+		return e.Code == wire.CodeInvalidRequest || e.Code == wire.CodeMethodNotAllowed || e.Code == wire.CodeNoSuchPath || e.Code == wire.CodeNoSuchShard
 	case ErrTooLarge:
 		return e.Status == http.StatusRequestEntityTooLarge || e.Status == http.StatusRequestURITooLong
 	case ErrOverloaded:

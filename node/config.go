@@ -35,6 +35,7 @@ type Config struct {
 	MaxRequestBytes  int64         // of request bodies in flight on the API
 	DrainTime        time.Duration // not ready, but still serving, before a graceful stop goes on
 
+	Timing  Timing // zero fields: those of DefaultTiming
 	Tuning  controller.Tuning
 	Logger  *slog.Logger
 	Version string
@@ -46,7 +47,7 @@ const (
 	DefaultRequestTimeout   = 10 * time.Second
 	DefaultMaxRequests      = 8192
 	DefaultMaxRequestBytes  = 256 << 20
-	DefaultDrainTime        = time.Second
+	DefaultDrainTime        = 1500 * time.Millisecond // who looks every 100 ms, over a new connection, must see more than a second of it
 )
 
 func (c Config) withDefaults() Config {
@@ -68,6 +69,7 @@ func (c Config) withDefaults() Config {
 	if c.DrainTime <= 0 {
 		c.DrainTime = DefaultDrainTime
 	}
+	c.Timing = c.Timing.withDefaults()
 	if c.MemoryQuota == 0 {
 		c.MemoryQuota = MemoryQuotaFor(AvailableMemory())
 	}
@@ -78,6 +80,15 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+// checkAddresses looks at the form of addresses only: whether anybody is there shows later, and may change.
+func (c Config) checkAddresses() error {
+	errs := []error{checkAddress("--listen", c.Listen), checkAddress("--peer-listen", c.PeerListen), checkSeeds(c.Seeds)}
+	if c.AdvertiseAPI != "" {
+		errs = append(errs, checkAddress("--advertise-api", c.AdvertiseAPI))
+	}
+	return errors.Join(errs...)
 }
 
 // Tuning and SlotFunction are what the flags of the program need, so that it imports nothing behind this package.

@@ -28,7 +28,7 @@ type DevConfig struct {
 	Replicas     int
 	SlotFunction store.SlotFunction
 	Tuning       controller.Tuning
-	Limits       Config // MaxValueBytes, MemoryQuota (of the whole process), IdempotencyBytes, RequestTimeout, MaxRequests, MaxRequestBytes, DrainTime
+	Limits       Config // MaxValueBytes, MemoryQuota (of the whole process), IdempotencyBytes, RequestTimeout, MaxRequests, MaxRequestBytes, DrainTime, Timing
 	Logger       *slog.Logger
 	Version      string
 }
@@ -139,6 +139,7 @@ func (d *Dev) openRouter(cfg DevConfig, front net.Listener) {
 	d.router = shardrouter.New(shardrouter.Config{
 		Self: peer.Identity{Cluster: "dev", Node: "router-dev"}, Seeds: seeds, ShardCount: uint32(cfg.Shards), SlotFunction: limits.SlotFunction,
 		MaxValueBytes: limits.MaxValueBytes, MaxRequests: limits.MaxRequests, MaxBytes: limits.MaxRequestBytes, RequestTimeout: limits.RequestTimeout,
+		LeaderWait: limits.Timing.LeaderWait, ReadAttempt: limits.Timing.ReadAttempt,
 		Logger: cfg.Logger, Registerer: registry, Gatherer: gatherers, Version: cfg.Version, ReadyWhenAll: true,
 	})
 	d.server = newServer(d.router.Handler(), limits)

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -40,6 +39,9 @@ type Node struct {
 // Open starts a node. Errors name what is wrong and what to do about it; nothing is written to a data folder that the
 // flags disagree with.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
+	if err := cfg.checkAddresses(); err != nil {
+		return nil, err
+	}
 	peers, err := network.Listen(ctx, cfg.PeerListen)
 	if err != nil {
 		return nil, portError("peer-listen", cfg.PeerListen, err)
@@ -49,10 +51,6 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(portError("listen", cfg.Listen, err), peers.Close())
 	}
 	return open(cfg, api, peers)
-}
-
-func portError(flag, address string, err error) error {
-	return fmt.Errorf("cannot listen on %s: %w; is another program using the port? give another address with --%s", address, err, flag)
 }
 
 // open takes over both listeners, also when it fails.
@@ -78,6 +76,7 @@ func open(cfg Config, api, peers net.Listener) (*Node, error) {
 	n.router = shardrouter.New(shardrouter.Config{
 		Self: c.PeerIdentity(), Local: local, Seeds: cfg.Seeds, Members: cfg.Members, ShardCount: cfg.ShardCount, SlotFunction: cfg.SlotFunction,
 		MaxValueBytes: cfg.MaxValueBytes, MaxRequests: cfg.MaxRequests, MaxBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
+		LeaderWait: cfg.Timing.LeaderWait, ReadAttempt: cfg.Timing.ReadAttempt,
 		Logger: cfg.Logger, Registerer: n.registry, Gatherer: n.registry, Version: cfg.Version,
 	})
 	n.start(n.router.PeerHandler(), api)
@@ -118,9 +117,9 @@ func newServer(handler http.Handler, cfg Config) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		Protocols:         &protocols,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       2 * time.Minute, // of a whole body; handlers bound their work by RequestTimeout
-		IdleTimeout:       2 * time.Minute, // longer than a proxy's, so that the proxy closes idle connections, not we
+		ReadHeaderTimeout: cfg.Timing.ReadHeaderTimeout,
+		ReadTimeout:       cfg.Timing.ReadTimeout, // handlers bound their work by RequestTimeout
+		IdleTimeout:       cfg.Timing.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          newServerLog(cfg.Logger),
 	}
@@ -160,7 +159,7 @@ func (n *Node) close(ctx context.Context) error {
 	case <-time.After(n.cfg.DrainTime):
 	case <-ctx.Done():
 	}
-	if n.controller.Leading() {
+	if n.controller.Leading() && len(n.cfg.Members) > 1 {
 		transfer, cancel := context.WithTimeout(ctx, 3*time.Second)
 		if err := n.controller.TransferLeadership(transfer, ""); err != nil {
 			n.cfg.Logger.Warn("leadership not handed over; the others will elect", "error", err)

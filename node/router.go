@@ -32,6 +32,7 @@ type RouterConfig struct {
 	RequestTimeout  time.Duration
 	MaxRequests     int64
 	MaxRequestBytes int64
+	Timing          Timing
 
 	Logger  *slog.Logger
 	Version string
@@ -51,7 +52,10 @@ type Router struct {
 
 // OpenRouter starts a router. No node need be up yet.
 func OpenRouter(ctx context.Context, cfg RouterConfig) (*Router, error) {
-	limits := Config{MaxValueBytes: cfg.MaxValueBytes, RequestTimeout: cfg.RequestTimeout, MaxRequests: cfg.MaxRequests, MaxRequestBytes: cfg.MaxRequestBytes, Logger: cfg.Logger}.withDefaults()
+	limits := Config{MaxValueBytes: cfg.MaxValueBytes, RequestTimeout: cfg.RequestTimeout, MaxRequests: cfg.MaxRequests, MaxRequestBytes: cfg.MaxRequestBytes, Timing: cfg.Timing, Logger: cfg.Logger}.withDefaults()
+	if err := errors.Join(checkAddress("--listen", cfg.Listen), checkSeeds(cfg.Seeds)); err != nil {
+		return nil, err
+	}
 	if cfg.Name == "" {
 		cfg.Name = rand.Text()[:8]
 	}
@@ -63,6 +67,7 @@ func OpenRouter(ctx context.Context, cfg RouterConfig) (*Router, error) {
 	router := shardrouter.New(shardrouter.Config{
 		Self: peer.Identity{Cluster: cfg.Cluster, Node: "router-" + cfg.Name}, Seeds: cfg.Seeds,
 		MaxValueBytes: limits.MaxValueBytes, MaxRequests: limits.MaxRequests, MaxBytes: limits.MaxRequestBytes, RequestTimeout: limits.RequestTimeout,
+		LeaderWait: limits.Timing.LeaderWait, ReadAttempt: limits.Timing.ReadAttempt,
 		Logger: limits.Logger, Registerer: registry, Gatherer: registry, Version: cfg.Version,
 	})
 	running, stop := context.WithCancel(context.Background())

@@ -91,7 +91,7 @@ func (b *batchRun) awaitWrites(ctx context.Context, n int) {
 		applied, err := w.proposal.Wait(ctx)
 		var reply Reply
 		if err == nil {
-			reply, err = b.replica.answerWrite(applied)
+			reply, err = b.replica.answerWrite(b.requests[w.at], applied)
 		}
 		b.settle(w.at, reply, err)
 	}

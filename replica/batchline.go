@@ -3,9 +3,9 @@ package replica
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
-	"strconv"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/kvorum/kvorum/store"
 	"github.com/kvorum/kvorum/wire"
@@ -58,14 +58,25 @@ func parseBatchLine(line []byte, maxValue int64) BatchItem {
 
 func parseBatchOperation(line []byte, maxValue int64) (Request, error) {
 	// encoding/json would silently turn what is not Unicode into U+FFFD: another key than the client meant.
-	if !utf8.Valid(line) || loneSurrogate(line) {
+	if !wire.ValidText(line) {
 		return Request{}, Invalid("the line is not valid Unicode: give bytes that are not text as key_base64 and value_base64")
 	}
 	var op wire.BatchOperation
 	if err := json.Unmarshal(line, &op); err != nil {
-		return Request{}, Invalid("the line is not a JSON object with op, key and, for a put, value: %v", err)
+		return Request{}, badLine(err)
 	}
 	return batchRequest(op, maxValue)
+}
+
+func badLine(err error) error {
+	var syntax *json.SyntaxError
+	switch {
+	case !errors.As(err, &syntax):
+		return Invalid("%v", err)
+	case strings.Contains(syntax.Error(), "after top-level value"):
+		return Invalid("the line holds more than one operation: write each on a line of its own (curl keeps line ends with --data-binary, not with -d)")
+	}
+	return Invalid(`the line is not JSON (%v): write one operation on each, such as {"op":"put","key":"a","value":"1"}`, err)
 }
 
 func batchRequest(op wire.BatchOperation, maxValue int64) (Request, error) {
@@ -77,8 +88,13 @@ func batchRequest(op wire.BatchOperation, maxValue int64) (Request, error) {
 		req.Operation, req.Value = Put, op.Value
 	case "delete":
 		req.Operation = Delete
+	case "":
+		return req, Invalid("op is missing: give put, get or delete")
 	default:
 		return req, Invalid("op %s is unknown: use put, get or delete", quote(op.Op))
+	}
+	if len(op.Key) == 0 {
+		return req, Invalid("the key is missing or empty: give key, or key_base64 for bytes that are no text, 1 to %d bytes", wire.MaxKeyBytes)
 	}
 	if err := checkKey(len(op.Key)); err != nil {
 		return req, err
@@ -111,40 +127,7 @@ func batchCondition(op wire.BatchOperation, req *Request) error {
 	case given > 1:
 		return Invalid("if_absent, if_present and if_revision exclude each other: give one")
 	case given > 0 && req.Operation == Get:
-		return Invalid("a get takes no condition")
+		return Invalid("a get takes no condition: leave out if_absent, if_present and if_revision")
 	}
 	return nil
-}
-
-// loneSurrogate reports whether a JSON text has an escaped half of a surrogate pair without its other half.
-func loneSurrogate(line []byte) bool {
-	for i := 0; i+1 < len(line); i++ {
-		if line[i] != '\\' {
-			continue
-		}
-		unit, ok := escapedUnit(line[i:])
-		if !ok {
-			i++ // skip the escaped character, which may be a backslash
-			continue
-		}
-		i += 5
-		if unit < 0xD800 || unit > 0xDFFF {
-			continue
-		}
-		low, ok := escapedUnit(line[i+1:])
-		if unit > 0xDBFF || !ok || low < 0xDC00 || low > 0xDFFF {
-			return true
-		}
-		i += 6
-	}
-	return false
-}
-
-// escapedUnit reads \uXXXX at the start of text.
-func escapedUnit(text []byte) (uint16, bool) {
-	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
-		return 0, false
-	}
-	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
-	return uint16(unit), err == nil
 }

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/kvorum/kvorum/replica/controller"
@@ -52,7 +53,7 @@ func answerRead(req *Request, row store.Row, found bool, receipt Receipt) Reply 
 		(req.Condition == store.IfRevision && (!found || row.Revision != req.Revision))
 	switch {
 	case unmet:
-		reply.Status, reply.Code, reply.Detail = http.StatusPreconditionFailed, wire.CodePreconditionFailed, unmetDetail(row.Revision)
+		reply.Status, reply.Code, reply.Detail = http.StatusPreconditionFailed, wire.CodePreconditionFailed, unmetDetail(req, row.Revision)
 	case !found:
 		reply.Status, reply.Code, reply.Detail = http.StatusNotFound, wire.CodeNotFound, "the key is absent"
 	case req.NotPresent || (req.NotRevision != 0 && row.Revision == req.NotRevision):
@@ -63,11 +64,22 @@ func answerRead(req *Request, row store.Row, found bool, receipt Receipt) Reply 
 	return reply
 }
 
-func unmetDetail(present store.Revision) string {
-	if present == 0 {
-		return "the key is absent: create it with If-None-Match: *"
+// unmetDetail says which condition does not hold, why, and what to do. Headers are not named: a line of a batch and the
+// command line ask otherwise. present is 0 when the key is absent.
+func unmetDetail(req *Request, present store.Revision) string {
+	there := "the key is absent"
+	if present != 0 {
+		there = fmt.Sprintf("the key is at revision %d", present)
 	}
-	return "the key is at another revision than the condition asks for: read it and decide again"
+	switch {
+	case req.Condition == store.IfAbsent:
+		return there + ", and was to be created only if absent: read it, or write without this condition to replace it"
+	case req.Condition == store.IfRevision:
+		return fmt.Sprintf("%s, not at revision %d: read it and decide again", there, req.Revision)
+	case req.Operation == Put:
+		return there + ", and was to be updated only if present: a put without this condition creates it"
+	}
+	return there
 }
 
 func (r *Replica) write(ctx context.Context, req *Request) (Reply, error) {
@@ -75,7 +87,7 @@ func (r *Replica) write(ctx context.Context, req *Request) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	return r.answerWrite(applied)
+	return r.answerWrite(req, applied)
 }
 
 func commandOf(req *Request) store.Command {
@@ -87,7 +99,7 @@ func commandOf(req *Request) store.Command {
 }
 
 // answerWrite turns the machine's result into a reply, or into the error of a write that this shard may not answer for.
-func (r *Replica) answerWrite(applied controller.Applied) (Reply, error) {
+func (r *Replica) answerWrite(req *Request, applied controller.Applied) (Reply, error) {
 	result := applied.Result
 	status, code := statusOf(result.Code)
 	switch result.Code {
@@ -98,7 +110,7 @@ func (r *Replica) answerWrite(applied controller.Applied) (Reply, error) {
 	}
 	reply := Reply{Status: status, Code: code, Outcome: wire.Applied, Revision: result.Revision, Replayed: result.Replayed, Receipt: r.writeReceipt(applied)}
 	if !result.Code.Applied() {
-		reply.Outcome, reply.Detail = wire.NotApplied, writeDetail(result)
+		reply.Outcome, reply.Detail = wire.NotApplied, writeDetail(req, result)
 	}
 	return reply, nil
 }
@@ -133,12 +145,12 @@ func statusOf(code store.Code) (int, wire.Code) {
 	return wire.Codes[problem].Status, problem
 }
 
-func writeDetail(result store.Result) string {
+func writeDetail(req *Request, result store.Result) string {
 	switch result.Code {
 	case store.NotFound:
 		return "the key is absent: there was nothing to delete"
 	case store.PreconditionFailed:
-		return unmetDetail(result.Revision)
+		return unmetDetail(req, result.Revision)
 	case store.IdempotencyMismatch:
 		return "this Idempotency-Key was used for another request to the same slot: use a new key for a new request"
 	case store.IdempotencyFull:

@@ -81,6 +81,8 @@ func codeOfStatus(status int) wire.Code {
 		return wire.CodeInvalidRequest
 	case http.StatusNotFound:
 		return wire.CodeNotFound
+	case http.StatusConflict:
+		return wire.CodeSessionUnknown
 	case http.StatusPreconditionFailed:
 		return wire.CodePreconditionFailed
 	case http.StatusMisdirectedRequest:

@@ -26,7 +26,7 @@ func (r *Router) serveBatch(w http.ResponseWriter, req *http.Request) error {
 	if _, err := replica.ParseQuery(req.URL.RawQuery, "a batch"); err != nil {
 		return err
 	}
-	session, err := replica.SessionOf(req.Header)
+	session, err := r.sessionOf(req.Header)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,10 @@ package shardrouter
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,16 +81,29 @@ func (r *Router) shardOfPath(req *http.Request) (uint32, error) {
 	text := mux.Vars(req)["shard"]
 	shard, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return 0, replica.Invalid("shard %q is not a number", text)
+		return 0, replica.Invalid("shard %q is not the number of one, such as 0", text)
 	}
-	if !slices.Contains(r.now().shards(), uint32(shard)) {
-		return 0, replica.Failure(wire.CodeNotFound, "there is no shard %d: GET %s shows which there are", shard, pathTable)
+	if h := r.now(); !h.has(uint32(shard)) {
+		return 0, replica.Failure(wire.CodeNoSuchShard, "there is no shard %d: the shards are %s", shard, numbered(h.shards()))
 	}
 	return uint32(shard), nil
 }
 
+// numbered lists the shards' numbers, shortened where they are many.
+func numbered(shards []uint32) string {
+	const most = 10
+	text := strings.Trim(strings.ReplaceAll(fmt.Sprint(shards[:min(most, len(shards))]), " ", ", "), "[]")
+	if n := len(shards); n > most {
+		text += fmt.Sprintf(" and so on up to %d", shards[n-1])
+	}
+	return text
+}
+
 // serveTransfer hands a shard's leadership over.
 func (r *Router) serveTransfer(w http.ResponseWriter, req *http.Request) error {
+	if _, err := replica.ParseQuery(req.URL.RawQuery, "a transfer of leadership"); err != nil {
+		return err
+	}
 	shard, err := r.shardOfPath(req)
 	if err != nil {
 		return err
@@ -120,8 +134,14 @@ func (r *Router) serveTransfer(w http.ResponseWriter, req *http.Request) error {
 
 // serveSnapshot makes every replica of a shard take a snapshot. It succeeds if any did.
 func (r *Router) serveSnapshot(w http.ResponseWriter, req *http.Request) error {
+	if _, err := replica.ParseQuery(req.URL.RawQuery, "a snapshot"); err != nil {
+		return err
+	}
 	shard, err := r.shardOfPath(req)
 	if err != nil {
+		return err
+	}
+	if err := replica.ReadJSON(w, req, &struct{}{}); err != nil {
 		return err
 	}
 	targets := r.targets(shard)

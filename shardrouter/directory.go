@@ -2,6 +2,7 @@ package shardrouter
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,36 @@ func (h *hint) shards() []uint32 {
 		seen[shard] = struct{}{}
 	}
 	return slices.Sorted(maps.Keys(seen))
+}
+
+// has reports whether a shard owns a slot or has registered.
+func (h *hint) has(shard uint32) bool {
+	_, registered := h.table.Shards[shard]
+	return registered || slices.Contains(h.table.Slots, shard)
+}
+
+// checkSession refuses a token that names a shard which does not exist. The marks themselves are for the shards to judge.
+func (r *Router) checkSession(session replica.Session) error {
+	h := r.now()
+	if len(h.table.Slots) == 0 {
+		return nil // a shard is asked for, too, which fails by itself
+	}
+	for _, mark := range session {
+		if !h.has(uint32(mark.Shard)) {
+			r.suspect() // should it be new, the table is out of date
+			return replica.Failure(wire.CodeSessionUnknown, "Kvorum-Session names shard %d, which this cluster does not have: the token is of another cluster, or was changed; leave it out and start a new one", mark.Shard)
+		}
+	}
+	return nil
+}
+
+// sessionOf reads and checks the token that a request carries, if any.
+func (r *Router) sessionOf(h http.Header) (replica.Session, error) {
+	session, err := replica.SessionOf(h)
+	if err != nil {
+		return nil, err
+	}
+	return session, r.checkSession(session)
 }
 
 // directory keeps the hint and the three sources of where a shard's replicas are. For the local shard the flags count;

@@ -37,6 +37,9 @@ func (r *Router) answerKey(w http.ResponseWriter, httpReq *http.Request, start t
 		}
 		return err
 	}
+	if err := r.checkSession(req.Session); err != nil {
+		return err
+	}
 	if req.Operation == replica.Put {
 		give, err := r.readValue(w, httpReq, &req)
 		if err != nil {

@@ -21,6 +21,9 @@ func (r *Router) serveListing(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := r.checkSession(query.Session); err != nil {
+		return err
+	}
 	h := r.now()
 	if len(h.table.Slots) == 0 {
 		return errNoTable

@@ -28,7 +28,7 @@ func (r *Router) serveOperation(w http.ResponseWriter, req *http.Request) error 
 	if err != nil {
 		return err
 	}
-	session, err := replica.SessionOf(req.Header)
+	session, err := r.sessionOf(req.Header)
 	if err != nil {
 		return err
 	}
@@ -45,9 +45,7 @@ func (r *Router) serveOperation(w http.ResponseWriter, req *http.Request) error 
 		return err // a shard that was not heard may know the key, too
 	case len(found) == 0:
 		// Not found is no proof: the request may still be on its way, or its row may have been evicted.
-		problem := wire.NewProblem(wire.CodeNotFound, "no shard knows this Idempotency-Key: the request may still be on its way, or be forgotten; this does not mean that it was not applied")
-		problem.Outcome = wire.Unknown
-		problem.Write(w)
+		wire.NewProblem(wire.CodeNoSuchOperation, "the request may still be on its way, or be forgotten: this does not mean that it was not applied; read the key, or repeat the request under the same Idempotency-Key").Write(w)
 		return nil
 	}
 	maps.Copy(w.Header(), receipt)

@@ -1,12 +1,10 @@
 package shardrouter
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 
@@ -47,12 +45,7 @@ func (s *hereResults) drain() {}
 func (s *hereResults) close() {}
 
 // thereResults are lines that another node sends.
-type thereResults struct {
-	from  target
-	body  io.ReadCloser
-	lines *bufio.Reader
-	limit int
-}
+type thereResults struct{ *lineStream }
 
 func (r *Router) batchThere(ctx context.Context, to target, g *subBatch) (resultSource, replica.Session, error) {
 	var body bytes.Buffer
@@ -60,42 +53,31 @@ func (r *Router) batchThere(ctx context.Context, to target, g *subBatch) (result
 		body.Write(g.items[i].Line)
 		body.WriteByte('\n')
 	}
-	response, err := r.send(ctx, to, call{method: http.MethodPost, header: http.Header{"Content-Type": {replica.ContentTypeNDJSON}},
+	stream, seen, err := r.openLines(ctx, to, call{method: http.MethodPost, header: http.Header{"Content-Type": {replica.ContentTypeNDJSON}},
 		url: url.URL{Path: replica.PathBatch}, body: body.Bytes()})
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := refusalOf(response); err != nil {
-		response.Body.Close()
-		return nil, nil, err
-	}
-	seen, err := replica.ParseSession(response.Header.Get(wire.HeaderSession))
-	if err != nil {
-		response.Body.Close()
-		return nil, nil, &linkError{to: to, sent: true, err: err}
-	}
-	return &thereResults{from: to, body: response.Body, lines: bufio.NewReaderSize(response.Body, 64<<10), limit: r.lineLimit()}, seen, nil
+	return thereResults{stream}, seen, nil
 }
 
-func (s *thereResults) next() (wire.BatchResult, error) {
+func (s thereResults) next() (wire.BatchResult, error) {
 	var result wire.BatchResult
-	line, err := readLine(s.lines, s.limit)
-	if err == nil {
-		err = json.Unmarshal(line, &result)
+	line, err := s.line()
+	if err != nil {
+		return result, err
 	}
-	if err == nil && !result.Outcome.Valid() {
+	if err = json.Unmarshal(line, &result); err == nil && !result.Outcome.Valid() {
 		err = errors.New("a result without outcome")
 	}
 	if err != nil {
-		return result, &linkError{to: s.from, sent: true, err: err}
+		return result, s.broken(err)
 	}
 	return result, nil
 }
 
-func (s *thereResults) close() { s.body.Close() }
-
-// drain reads the last line, so that the connection can be used again.
-func (s *thereResults) drain() {
-	_, _ = readLine(s.lines, s.limit)
-	_, _ = s.lines.ReadByte()
+// drain reads the last line.
+func (s thereResults) drain() {
+	_, _ = s.line() // whatever it is, all results are there
+	s.ended()
 }

@@ -3,7 +3,9 @@ package shardrouter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kvorum/kvorum/replica"
@@ -66,7 +68,7 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 	for {
 		to, term, err := r.leaderTarget(ctx, shard, refused, wait)
 		if err != nil {
-			return givenUp(shard, last)
+			return r.givenUp(shard, last)
 		}
 		last = r.tryLeader(ctx, shard, to, try)
 		r.quiet.note(to.node, last)
@@ -85,16 +87,16 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 		refused[to.node] = term
 		if refusal := (*replica.Error)(nil); errors.As(last, &refusal) && !to.local {
 			if hops++; hops == wire.MaxHops {
-				return givenUp(shard, last)
+				return r.givenUp(shard, last)
 			}
 		}
 		// A node that goes on refusing may do so at once and at no hop, as a local leader with a stalled disk does: without the
 		// pause this would spin, and nothing else would end it when the waiting is over.
 		if again && wait.pause(ctx) != nil {
-			return givenUp(shard, last)
+			return r.givenUp(shard, last)
 		}
 		if ctx.Err() != nil {
-			return givenUp(shard, last)
+			return r.givenUp(shard, last)
 		}
 	}
 }
@@ -129,7 +131,7 @@ func (r *Router) readAround(ctx context.Context, shard uint32, spread, localFail
 			r.askSeeds(ctx)
 		}
 		if err := wait.pause(ctx); err != nil {
-			return givenUp(shard, last)
+			return r.givenUp(shard, last)
 		}
 	}
 }
@@ -206,9 +208,9 @@ func final(err error) error {
 }
 
 // givenUp is the answer when time or hops are used up. Clients never see 421.
-func givenUp(shard uint32, last error) error {
+func (r *Router) givenUp(shard uint32, last error) error {
 	if last == nil {
-		return replica.Failure(wire.CodeNoLeader, "no leader of shard %d is known at the moment: try again", shard)
+		return replica.Failure(wire.CodeNoLeader, "%s", r.whyNoLeader(shard))
 	}
 	if link := (*linkError)(nil); errors.As(last, &link) {
 		return replica.Failure(wire.CodeUnreachable, "no replica of shard %d answered (last: %v): try again", shard, link)
@@ -218,4 +220,17 @@ func givenUp(shard uint32, last error) error {
 		return replica.Failure(wire.CodeNoLeader, "shard %d has no leader at the moment (last: %s): try again", shard, refusal.Detail)
 	}
 	return refusal
+}
+
+// whyNoLeader says what this node knows of a shard that nobody leads.
+func (r *Router) whyNoLeader(shard uint32) string {
+	if r.isLocal(shard) {
+		if reasons := r.local.Controller().NotReady(); len(reasons) > 0 {
+			return fmt.Sprintf("no leader of shard %d is known; node %s is not ready: %s", shard, r.cfg.Self.Node, strings.Join(reasons, "; "))
+		}
+	}
+	if len(r.now().members[shard]) == 0 {
+		return fmt.Sprintf("shard %d has not registered yet: start its nodes, with --seeds that reach each other", shard)
+	}
+	return fmt.Sprintf("no leader of shard %d is known at the moment: try again", shard)
 }

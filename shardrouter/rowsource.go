@@ -55,12 +55,7 @@ func (s localRows) next() (wire.Entry, bool, error) {
 func (s localRows) close() {}
 
 // remoteRows are lines that another node sends.
-type remoteRows struct {
-	from  target
-	body  io.ReadCloser
-	lines *bufio.Reader
-	limit int // bytes of one line
-}
+type remoteRows struct{ *lineStream }
 
 func (r *Router) openRemoteRows(ctx context.Context, to target, query replica.RowsQuery) (rowSource, replica.Session, error) {
 	values := replica.ReadQuery(query.Consistency, query.MaxStale)
@@ -73,46 +68,35 @@ func (r *Router) openRemoteRows(ctx context.Context, to target, query replica.Ro
 	if len(query.Session) > 0 {
 		header[wire.HeaderSession] = []string{query.Session.String()}
 	}
-	response, err := r.send(ctx, to, call{method: http.MethodGet, header: header, patience: r.cfg.ReadAttempt,
+	stream, seen, err := r.openLines(ctx, to, call{method: http.MethodGet, header: header, patience: r.cfg.ReadAttempt,
 		url: url.URL{Path: replica.PathRows, RawQuery: values.Encode()}})
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := refusalOf(response); err != nil {
-		response.Body.Close()
-		return nil, nil, err
-	}
-	seen, err := replica.ParseSession(response.Header.Get(wire.HeaderSession))
-	if err != nil {
-		response.Body.Close()
-		return nil, nil, &linkError{to: to, sent: true, err: err}
-	}
-	return &remoteRows{from: to, body: response.Body, lines: bufio.NewReaderSize(response.Body, 64<<10), limit: r.lineLimit()}, seen, nil
+	return remoteRows{stream}, seen, nil
 }
 
 // lineLimit bounds a line of another node: the longest key and value in the worst JSON escaping, six bytes for one.
 func (r *Router) lineLimit() int { return int(r.cfg.MaxValueBytes)*6 + wire.MaxKeyBytes*6 + 1<<12 }
 
-func (s *remoteRows) next() (wire.Entry, bool, error) {
-	line, err := readLine(s.lines, s.limit)
+func (s remoteRows) next() (wire.Entry, bool, error) {
+	line, err := s.line()
 	if err != nil {
-		return wire.Entry{}, false, &linkError{to: s.from, sent: true, err: err}
+		return wire.Entry{}, false, err
 	}
 	if end, is := endOf(line); is {
 		if !end.Complete {
 			return wire.Entry{}, false, fmt.Errorf("%s could not complete its listing", s.from)
 		}
-		_, _ = s.lines.ReadByte() // the end of the body: the connection can be used again
+		s.ended()
 		return wire.Entry{}, false, nil
 	}
 	var entry wire.Entry
 	if err := json.Unmarshal(line, &entry); err != nil {
-		return wire.Entry{}, false, &linkError{to: s.from, sent: true, err: err}
+		return wire.Entry{}, false, s.broken(err)
 	}
 	return entry, true, nil
 }
-
-func (s *remoteRows) close() { s.body.Close() }
 
 var errLongLine = errors.New("a line is longer than any row can be")
 

@@ -7,6 +7,8 @@ type Machine struct {
 	state *state
 	view  atomic.Pointer[View]
 
+	restoring atomic.Uint64 // see Restoring
+
 	// Working memory of the applying goroutine.
 	hasher   *hasher
 	commands []Command
@@ -24,6 +26,9 @@ func New() *Machine {
 // View is the machine as it is after the last entry that was applied as a whole. It never changes; hold it as long as
 // you like. Never nil.
 func (m *Machine) View() *View { return m.view.Load() }
+
+// Restoring is how many bytes, as View.Bytes counts them, the state has that Restore is building aside; 0 when it is not.
+func (m *Machine) Restoring() uint64 { return m.restoring.Load() }
 
 // Apply applies one log entry: all its commands, in order, one result for each, and publishes one view. An entry at or
 // below the applied index is skipped and gives nil, nil: raft applies entries again after a restart. An error wraps

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 )
 
 // Restore reads a snapshot and makes it the machine's state. The new state is built aside, everything in it is verified,
@@ -13,7 +14,8 @@ import (
 // verified but not installed, and that is no error: a late InstallSnapshot can't roll the machine back (S5). One of another
 // shard or cluster is an error. Errors about the bytes wrap ErrSnapshot. The reader is read to its end.
 func (m *Machine) Restore(r io.Reader) error {
-	b := &builder{frames: newFrameReader(r), hasher: newHasher(), state: newState()}
+	b := &builder{frames: newFrameReader(r), hasher: newHasher(), state: newState(), progress: &m.restoring}
+	defer m.restoring.Store(0)
 	if err := b.build(); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
@@ -34,11 +36,12 @@ func (m *Machine) Restore(r io.Reader) error {
 
 // builder makes a state from frames and compares it with what the frames claim about it.
 type builder struct {
-	frames *frameReader
-	hasher *hasher
-	state  *state
-	total  sum // of slots so far
-	claim  struct {
+	frames   *frameReader
+	hasher   *hasher
+	state    *state
+	progress *atomic.Uint64 // bytes of state so far
+	total    sum            // of slots so far
+	claim    struct {
 		totals
 		digest sum
 		slots  uint64
@@ -166,6 +169,7 @@ func (b *builder) fill(kind byte, want uint64, read func(*cursor) bool) error {
 				return fmt.Errorf("%w: row in frame %q is malformed or out of place", ErrSnapshot, kind)
 			}
 		}
+		b.progress.Store(b.state.dataBytes + b.state.operationBytes)
 		if len(c.b) > 0 || size == 0 || (want > 0 && size < frameBytes) {
 			return fmt.Errorf("%w: frame %q is cut in the wrong place", ErrSnapshot, kind)
 		}

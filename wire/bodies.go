@@ -122,6 +122,12 @@ type TransferRequest struct {
 	To string `json:"to,omitempty"`
 }
 
+// UnmarshalJSON refuses unknown fields, other spellings and doubled fields by name.
+func (t *TransferRequest) UnmarshalJSON(b []byte) error {
+	type plain TransferRequest
+	return readObject(b, (*plain)(t), []string{"to"})
+}
+
 // TransferReply says who leads now.
 type TransferReply struct {
 	Shard  uint32 `json:"shard"`

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -57,12 +56,17 @@ func (e *Entry) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
+	*e, err = j.entry()
+	return err
+}
+
+func (j entryJSON) entry() (e Entry, err error) {
 	e.Revision = j.Revision
 	if e.Key, err = joinBytes("key", j.Key, j.KeyBase64); err != nil {
-		return err
+		return e, err
 	}
 	e.Value, err = joinBytes("value", j.Value, j.ValueBase64)
-	return err
+	return e, err
 }
 
 type batchOperationJSON struct {
@@ -90,13 +94,15 @@ func (o BatchOperation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON is the inverse of MarshalJSON. It refuses what could be meant otherwise than it would be taken: unknown
-// fields and if_revision 0 (a condition must not become an unconditional write), a put without a value, a value elsewhere.
+// batchFields are the names of batchOperationJSON's fields.
+var batchFields = [...]string{"op", "key", "key_base64", "value", "value_base64", "if_absent", "if_present", "if_revision", "idempotency_key"}
+
+// UnmarshalJSON is the inverse of MarshalJSON. It refuses what could be meant otherwise than it would be taken: fields that
+// are unknown, spelt in another case or given twice, and if_revision 0 (a condition must not become an unconditional write,
+// nor one value silently another), a put without a value, a value elsewhere. Errors name the field.
 func (o *BatchOperation) UnmarshalJSON(b []byte) error {
 	var j batchOperationJSON
-	strict := json.NewDecoder(bytes.NewReader(b))
-	strict.DisallowUnknownFields()
-	err := strict.Decode(&j)
+	err := readObject(b, &j, batchFields[:])
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,15 @@ const (
 	CodeInvalidRequest      Code = "invalid-request"
 	CodeNotFound            Code = "not-found"
 	CodeNoSuchPath          Code = "no-such-path"
+	CodeNoSuchShard         Code = "no-such-shard"
+	CodeNoSuchOperation     Code = "no-such-operation"
 	CodeMethodNotAllowed    Code = "method-not-allowed"
 	CodeConflict            Code = "conflict"
 	CodePreconditionFailed  Code = "precondition-failed"
 	CodeValueTooLarge       Code = "value-too-large"
 	CodeKeyTooLong          Code = "key-too-long"
 	CodeMisdirected         Code = "misdirected"
+	CodeSessionUnknown      Code = "session-unknown"
 	CodeIdempotencyMismatch Code = "idempotency-key-reused"
 	CodeIdempotencyFull     Code = "idempotency-store-full"
 	CodeOverloaded          Code = "overloaded"
@@ -47,12 +50,15 @@ var Codes = map[Code]CodeRow{
 	CodeInvalidRequest:      {http.StatusBadRequest, NotApplied, "The request is malformed", 0},
 	CodeNotFound:            {http.StatusNotFound, NotApplied, "There is no such key", 0}, // a read's 404 says applied: see Problem.Outcome
 	CodeNoSuchPath:          {http.StatusNotFound, NotApplied, "There is no such path", 0},
+	CodeNoSuchShard:         {http.StatusNotFound, NotApplied, "There is no such shard", 0},
+	CodeNoSuchOperation:     {http.StatusNotFound, Unknown, "No shard knows the Idempotency-Key", 0}, // no proof: see GET /v1/operations
 	CodeMethodNotAllowed:    {http.StatusMethodNotAllowed, NotApplied, "The method is not allowed here", 0},
 	CodeConflict:            {http.StatusConflict, NotApplied, "The request conflicts with the state of the cluster", 0},
 	CodePreconditionFailed:  {http.StatusPreconditionFailed, NotApplied, "The condition does not hold", 0},
 	CodeValueTooLarge:       {http.StatusRequestEntityTooLarge, NotApplied, "The value is too large", 0},
 	CodeKeyTooLong:          {http.StatusRequestURITooLong, NotApplied, "The key is too long", 0},
 	CodeMisdirected:         {http.StatusMisdirectedRequest, NotApplied, "Another replica must answer this", 0},
+	CodeSessionUnknown:      {http.StatusConflict, NotApplied, "The session is not of this cluster's data", 0},
 	CodeIdempotencyMismatch: {http.StatusUnprocessableEntity, NotApplied, "The Idempotency-Key was used for another request", 0},
 	CodeIdempotencyFull:     {http.StatusTooManyRequests, NotApplied, "Too many recent writes under an Idempotency-Key", 10},
 	CodeOverloaded:          {http.StatusTooManyRequests, NotApplied, "Too many requests in flight", 1},

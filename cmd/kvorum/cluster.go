@@ -44,7 +44,7 @@ func (c *statusCmd) Run(p *program) error {
 
 func printStatus(w io.Writer, status wire.ClusterStatus) error {
 	table := status.Table
-	fmt.Fprintf(w, "cluster %s: %d shards, slot function %s, epoch %d\n\n", table.Cluster, len(status.Shards), table.SlotFunction, table.Epoch)
+	fmt.Fprintf(w, "cluster %s: %s, slot function %s, epoch %d\n\n", table.Cluster, counted(len(status.Shards), "shard"), table.SlotFunction, table.Epoch)
 	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(out, "SHARD\tNODE\tROLE\tTERM\tAPPLIED\tLAG\tKEYS\tMEMORY\tDISK\tREADY\tAPI")
 	var wrong []string
@@ -74,7 +74,7 @@ func printStatus(w io.Writer, status wire.ClusterStatus) error {
 	}
 	if len(wrong) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(wrong, "\n"))
-		return fmt.Errorf("the cluster is not whole: %d of the lines above say why", len(wrong))
+		return fmt.Errorf("the cluster is not whole: what is missing is said above (%s)", counted(len(wrong), "line"))
 	}
 	return nil
 }
@@ -104,6 +104,10 @@ func (c *transferCmd) Run(p *program) error {
 	defer kv.Close()
 	reply, err := kv.TransferLeader(p.ctx, c.Shard, c.To)
 	if err != nil {
+		return err
+	}
+	if reply.From == reply.Leader {
+		_, err = fmt.Fprintf(p.stdout, "shard %d: %s leads already\n", reply.Shard, reply.Leader)
 		return err
 	}
 	_, err = fmt.Fprintf(p.stdout, "shard %d: %s leads now (before: %s)\n", reply.Shard, reply.Leader, reply.From)

@@ -53,6 +53,9 @@ func (r reading) apply(c *client.Config) error {
 	if r.MaxStale > 0 && c.Consistency != wire.Bounded {
 		return usagef("--max-stale needs --consistency bounded")
 	}
+	if r.MaxStale == 0 && c.Consistency == wire.Bounded {
+		return usagef("--consistency bounded needs --max-stale, a duration above zero such as 500ms")
+	}
 	return nil
 }
 

@@ -43,7 +43,15 @@ type updateCmd struct {
 
 // Run replaces a value.
 func (c *updateCmd) Run(p *program) error {
-	return c.store(p, c.valueArgument, append([]client.Option{client.IfPresent()}, c.options()...))
+	err := c.store(p, c.valueArgument, append([]client.Option{client.IfPresent()}, c.options()...))
+	var failure *client.Error
+	if errors.As(err, &failure) {
+		failure.Operation = "update" // a put to the client
+		if errors.Is(err, client.ErrPreconditionFailed) && failure.Problem != nil && failure.Problem.Revision == 0 {
+			failure.Detail = "the key is absent: 'kvorum put' creates it"
+		}
+	}
+	return err
 }
 
 // store puts the value of v and says what came of it.

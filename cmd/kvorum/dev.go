@@ -22,6 +22,7 @@ type devCmd struct {
 	SlotFunction string `default:"last-byte" enum:"last-byte,hash" help:"How keys are spread over slots: last-byte or hash (default ${default})."`
 
 	limits  `embed:""`
+	Timing  node.Timing `embed:"" prefix:""`
 	logging `embed:"" set:"log_level=error"`
 	Tuning  node.Tuning `embed:"" prefix:""`
 }
@@ -32,16 +33,18 @@ func (c *devCmd) Run(p *program) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if err := c.Tuning.Validate(); err != nil {
+	if err := errors.Join(c.Timing.Validate(), c.Tuning.Validate()); err != nil {
 		return usageError{err}
 	}
+	limits := c.limits.config()
+	limits.Timing = c.Timing
 	folder, remove, err := c.folder()
 	if err != nil {
 		return err
 	}
 	dev, err := node.OpenDev(p.ctx, node.DevConfig{
 		Listen: c.Listen, DataDir: folder, Shards: c.Shards, Replicas: c.Replicas, SlotFunction: slotFunction,
-		Tuning: c.Tuning, Limits: c.limits.config(), Logger: c.logging.logger(p.stderr), Version: version(),
+		Tuning: c.Tuning, Limits: limits, Logger: c.logging.logger(p.stderr), Version: version(),
 	})
 	if err != nil {
 		return errors.Join(err, remove())
@@ -77,7 +80,7 @@ func (c *devCmd) farewell(folder string) string {
 // serve waits until the cluster is ready, tells how to use it, and waits for the end.
 func (c *devCmd) serve(p *program, dev *node.Dev, folder string) error {
 	url := "http://" + dev.APIAddress()
-	fmt.Fprintf(p.stdout, "Starting %d shards with %d replicas each ...\n", c.Shards, c.Replicas)
+	fmt.Fprintf(p.stdout, "Starting %s with %s each ...\n", counted(c.Shards, "shard"), counted(c.Replicas, "replica"))
 	if err := awaitReady(p.ctx, url, time.Minute); err != nil {
 		if p.ctx.Err() != nil { // the user has ended it
 			return nil

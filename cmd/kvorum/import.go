@@ -84,7 +84,7 @@ func (c *importCmd) openFile(p *program) (in io.ReadCloser, size int64, err erro
 // report ends the command: counts on standard output, what went wrong as the error.
 func (c *importCmd) report(p *program, now, before progressState, took time.Duration, failure error) error {
 	stored, refused := now.Stored-before.Stored, now.Refused-before.Refused
-	fmt.Fprintf(p.stdout, "%d lines stored in %s (%.0f/s), %d refused", stored, took.Round(10*time.Millisecond), float64(stored)/took.Seconds(), refused)
+	fmt.Fprintf(p.stdout, "%s stored in %s (%.0f/s), %d refused", counted(stored, "line"), took.Round(10*time.Millisecond), float64(stored)/took.Seconds(), refused)
 	if before.Line > 0 {
 		fmt.Fprintf(p.stdout, "; %d stored, %d refused with the earlier runs", now.Stored, now.Refused)
 	}
@@ -95,7 +95,7 @@ func (c *importCmd) report(p *program, now, before progressState, took time.Dura
 	case failure != nil:
 		return fmt.Errorf("import stopped; all is stored up to line %d (with --progress FILE the command could go on there): %w", now.Line, failure)
 	case refused > 0:
-		return fmt.Errorf("%d lines were refused", refused)
+		return fmt.Errorf("%s refused", counted(refused, "line was", "lines were"))
 	}
 	return nil
 }

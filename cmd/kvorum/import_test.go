@@ -82,15 +82,15 @@ not json
 		return ""
 	}
 	stdout, stderr, code := kvorum(t, in, "import", "-", "--endpoint", url)
-	if code != exitFailed || !strings.Contains(stdout, "4 lines stored") || !strings.Contains(stdout, "3 refused") {
+	if code != exitFailed || !strings.Contains(stdout, "3 lines stored") || !strings.Contains(stdout, "4 refused") {
 		t.Error(stdout, code)
 	}
-	for _, want := range []string{"line 5 refused: not an entry", "line 6 refused: no key", "line 7 refused: 413 value-too-large", "kvorum: 3 lines were refused"} {
+	for _, want := range []string{"line 4 refused: not an entry: no value", "line 5 refused: not an entry", "line 6 refused: no key", "line 7 refused: 413 value-too-large", "kvorum: 4 lines were refused"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("%q does not contain %q", stderr, want)
 		}
 	}
-	if s.values["a"] != "1" || s.values["\xff"] != "\x00\x01" || s.values["b"] != "" || s.values["c"] != "last, without a line end" {
+	if _, stored := s.values["b"]; stored || s.values["a"] != "1" || s.values["\xff"] != "\x00\x01" || s.values["c"] != "last, without a line end" {
 		t.Errorf("%q", s.values)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -91,8 +90,8 @@ func (s *source) parse(line importLine, text []byte) (importLine, error) {
 	if s.asLines {
 		line.key, line.value = text, strconv.AppendInt(nil, line.number, 10)
 	} else {
-		var entry wire.Entry
-		if err := json.Unmarshal(text, &entry); err != nil {
+		entry, err := wire.ParseEntry(text)
+		if err != nil {
 			return line, &badLine{"not an entry: " + err.Error()}
 		}
 		line.key, line.value = entry.Key, entry.Value

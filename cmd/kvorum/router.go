@@ -13,9 +13,9 @@ type routerCmd struct {
 	Seeds   []string `required:"" group:"identity" placeholder:"HOST:PORT" help:"Peer addresses of some nodes, best of several shards, comma separated."`
 	Listen  string   `default:"127.0.0.1:8080" help:"Where clients connect (default ${default})."`
 
-	HAProxySocket  string `name:"haproxy-socket" env:"KVORUM_HAPROXY_SOCKET" group:"haproxy" placeholder:"SOCKET" help:"HAProxy's admin socket, a path or host:port: keep its slot map and its leaders in step with the cluster."`
-	HAProxyMap     string `name:"haproxy-map" env:"KVORUM_HAPROXY_MAP" group:"haproxy" default:"slots.map" placeholder:"FILE" help:"Slot map file that HAProxy reads at its start (default ${default})."`
-	HAProxyMapKeep bool   `name:"haproxy-map-keep" env:"KVORUM_HAPROXY_MAP_KEEP" group:"haproxy" help:"Do not write the slot map file, where HAProxy runs elsewhere: its name then only says which map is meant."`
+	HAProxySocket  string `name:"haproxy-socket" group:"haproxy" placeholder:"SOCKET" help:"HAProxy's admin socket, a path or host:port: keep its slot map and its leaders in step with the cluster."`
+	HAProxyMap     string `name:"haproxy-map" group:"haproxy" default:"slots.map" placeholder:"FILE" help:"Slot map file that HAProxy reads at its start (default ${default})."`
+	HAProxyMapKeep bool   `name:"haproxy-map-keep" group:"haproxy" help:"Do not write the slot map file, where HAProxy runs elsewhere: its name then only says which map is meant."`
 
 	MaxValueBytes   byteSize      `default:"1MiB" group:"limits" help:"Largest value (default ${default})."`
 	RequestTimeout  time.Duration `default:"10s" group:"limits" help:"Time for one request (default ${default})."`
@@ -23,16 +23,20 @@ type routerCmd struct {
 	MaxRequestBytes byteSize      `default:"256MiB" group:"limits" help:"Bytes of request bodies in flight; more get 429 (default ${default})."`
 	ShutdownGrace   time.Duration `default:"9s" group:"limits" help:"Time for a stop in good order (default ${default})."`
 
+	Timing  node.Timing `embed:"" prefix:""`
 	logging `embed:"" set:"log_level=info"`
 }
 
 // Run serves until a signal comes.
 func (c *routerCmd) Run(p *program) error {
+	if err := c.Timing.Validate(); err != nil {
+		return usageError{err}
+	}
 	logger := c.logging.logger(p.stderr)
 	opened, err := node.OpenRouter(p.ctx, node.RouterConfig{
 		Cluster: c.Cluster, Name: c.Name, Seeds: c.Seeds, Listen: c.Listen,
 		HAProxySocket: c.HAProxySocket, HAProxyMap: c.HAProxyMap, HAProxyMapKeep: c.HAProxyMapKeep,
-		MaxValueBytes: int64(c.MaxValueBytes), RequestTimeout: c.RequestTimeout, MaxRequests: c.MaxRequests, MaxRequestBytes: int64(c.MaxRequestBytes),
+		MaxValueBytes: int64(c.MaxValueBytes), RequestTimeout: c.RequestTimeout, MaxRequests: c.MaxRequests, MaxRequestBytes: int64(c.MaxRequestBytes), Timing: c.Timing,
 		Logger: logger, Version: version(),
 	})
 	if err != nil {

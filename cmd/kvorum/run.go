@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -31,9 +34,10 @@ Try it:
     curl 127.0.0.1:8080/v1/kv/user:a
     kvorum put user:b Bob && kvorum list && kvorum cluster status
 
-Each flag can also be given as an environment variable (--max-requests is
-KVORUM_MAX_REQUESTS) or in the YAML file of --config (max-requests: 100).
-The command line wins over the environment, and that over the file.
+Flags of servers, and those that say how to reach the cluster, can also be
+given as environment variables (--max-requests is KVORUM_MAX_REQUESTS) or in
+the YAML file of --config (max-requests: 100). The command line wins over the
+environment, and that over the file. Durations have a unit: 500ms, 10s, 2m.
 
 Exit codes:
   0  done
@@ -44,7 +48,8 @@ Exit codes:
 
 // cli is the whole command line, as kong reads it.
 type cli struct {
-	Config string `placeholder:"FILE" help:"Read flags from this YAML file."`
+	Config      string      `placeholder:"FILE" help:"Read flags from this YAML file."`
+	ShowVersion versionFlag `name:"version" help:"Print the version."`
 
 	Dev    devCmd    `cmd:"" group:"server" help:"Run a whole cluster in this process, to try things out."`
 	Serve  serveCmd  `cmd:"" group:"server" help:"Run one node of a cluster."`
@@ -94,6 +99,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "kvorum:", err)
 		return exitUsage
 	}
+	if len(args) > 0 && args[0] == "help" { // what everybody tries first: help, or help COMMAND
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	command, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintf(stderr, "kvorum: %s\nTry 'kvorum %s--help'.\n", oneLine(err), commandOf(err))
@@ -110,7 +118,8 @@ func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("kvorum"),
 		kong.Description(description),
-		kong.DefaultEnvars("KVORUM"),
+		kong.PostBuild(nameVariables),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exitRequest(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, NoAppDescFormat: true, WrapUpperBound: 120}),
@@ -122,6 +131,7 @@ func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 			{Key: "identity", Title: "Who this node is:"},
 			{Key: "haproxy", Title: "HAProxy in front:"},
 			{Key: "limits", Title: "Limits:"},
+			{Key: "timing", Title: "Times:"},
 			{Key: "logging", Title: "Logging:"},
 			{Key: "raft", Title: "Raft:"},
 			{Key: "batch", Title: "Batching of writes:"},

@@ -25,7 +25,7 @@ func TestDataCommands(t *testing.T) {
 		code   int
 	}{
 		{"get|user:a", "", "", `get "user:a": 404 not-found: there is no such key`, exitNotMatched},
-		{"update|user:a|Ada", "", "", "412 precondition-failed", exitNotMatched},
+		{"update|user:a|Ada", "", "", `update "user:a": 412 precondition-failed: the key is absent: 'kvorum put' creates it`, exitNotMatched},
 		{"put|user:a|Ada", "", "created user:a at revision 1 (shard 1, node s1n0)\n", "", exitOK},
 		{"get|user:a", "", "Ada", "", exitOK},
 		{"put|user:a|--if-absent|Eve", "", "", "412", exitNotMatched},
@@ -63,18 +63,24 @@ func TestUsage(t *testing.T) {
 		"no such flag":      {"get k --fast", "unknown flag --fast", exitUsage},
 		"missing argument":  {"get", "Try 'kvorum get --help'", exitUsage},
 		"bad enumeration":   {"get k --consistency=strong", "--consistency must be one of", exitUsage},
-		"bad duration":      {"get k --timeout=soon", "--timeout", exitUsage},
+		"bad duration":      {"get k --timeout=soon", "--timeout: \"soon\" is no duration", exitUsage},
+		"no unit":           {"get k --timeout=5", "--timeout: 5 has no unit: write 5s for seconds", exitUsage},
+		"negative":          {"get k --timeout=-5s", "-5s is negative", exitUsage},
+		"help, no such":     {"help fly", "unexpected argument fly", exitUsage},
 		"bound, no bounded": {"get k --max-stale=1s", "--max-stale needs", exitUsage},
-		"bounded, no bound": {"get k --consistency=bounded", "MaxStale", exitUsage},
+		"bounded, no bound": {"get k --consistency=bounded", "needs --max-stale", exitUsage},
 		"two conditions":    {"put k v --if-absent --if-present", "can't be used together", exitUsage},
 		"bad endpoint":      {"get k --endpoint=ftp://x", "want http://host:port", exitUsage},
 		"serve needs names": {"serve", "missing flags", exitUsage},
 		"bad members":       {"serve --cluster=c --shard=0 --node=n --shard-count=1 --data=d --members=n", "--members", exitUsage},
 		"bad tuning":        {"serve --cluster=c --shard=0 --node=n --shard-count=1 --data=d --members=n=h:1/h:2 --heartbeat-timeout=1ms", "heartbeat-timeout", exitUsage},
+		"bad timing":        {"serve --cluster=c --shard=0 --node=n --shard-count=1 --data=d --members=n=h:1/h:2 --leader-wait=0s", "leader-wait", exitUsage},
+		"bad time, router":  {"router --cluster=c --seeds=h:1 --read-attempt=0s", "read-attempt", exitUsage},
+		"bad time, dev":     {"dev --http-idle-timeout=0s", "http-idle-timeout", exitUsage},
 		"bad size":          {"dev --memory-quota=lots", "want a number of bytes", exitUsage},
 		"bad batch":         {"import f --batch=0", "--batch", exitUsage},
 		"no such config":    {"get k --config=/no/such.yaml", "no such file", exitUsage},
-		"health, bad URL":   {"health nowhere", "want http://host:port/path", exitUsage},
+		"health, bad URL":   {"health nowhere", "want host:port or http://host:port/path", exitUsage},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -88,10 +94,15 @@ func TestUsage(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for args, want := range map[string][]string{
-		"--help":        {"Try it:", "kvorum dev", "Servers:", "Data:", "Exit codes", "import"},
-		"put --help":    {"--if-absent", "KVORUM_ENDPOINT", "Connection:"},
-		"serve --help":  {"--heartbeat-timeout", "Raft:", "--memory-quota", "KVORUM_SHARD_COUNT"},
-		"import --help": {"--progress", "--[no-]idempotency-keys", "words.progress"},
+		"help":                  {"Try it:", "kvorum dev"},
+		"help serve":            {"--heartbeat-timeout", "--members"},
+		"help cluster snapshot": {"--shard", "Make replicas"},
+		"--version":             {"kvorum ", "go1."},
+		"put --version":         {"kvorum ", "go1."},
+		"--help":                {"Try it:", "kvorum dev", "Servers:", "Data:", "Exit codes", "import"},
+		"put --help":            {"--if-absent", "KVORUM_ENDPOINT", "Connection:"},
+		"serve --help":          {"--heartbeat-timeout", "Raft:", "--memory-quota", "KVORUM_SHARD_COUNT"},
+		"import --help":         {"--progress", "--[no-]idempotency-keys", "words.progress"},
 	} {
 		stdout, stderr, code := kvorum(t, "", strings.Fields(args)...)
 		if code != exitOK || stderr != "" {
@@ -146,7 +157,7 @@ func TestPrecedence(t *testing.T) {
 		}
 	}
 	config := filepath.Join(t.TempDir(), "kvorum.yaml")
-	if err := os.WriteFile(config, []byte("endpoint: "+fromFile+"\ntimeout: 3s\nmax_requests: 77\nif-absent: true\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("endpoint: "+fromFile+"\ntimeout: 3s\nmax_requests: 77\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	check := func(want string, args ...string) {
@@ -162,7 +173,7 @@ func TestPrecedence(t *testing.T) {
 	check("environment")
 	check("flag", "--endpoint", fromFlag)
 
-	for text, want := range map[string]string{"endpont: x": `"endpont" is no flag`, "timeout: [": "yaml", "timeout: soon": "timeout", "timeout: 1s\ntimeout: 2s": "timeout", "help: true": "help"} {
+	for text, want := range map[string]string{"endpont: x": `"endpont" is no flag`, "timeout: [": "yaml", "timeout: soon": `"soon" is no duration`, "timeout: 5": "5 has no unit: write 5s", "timeout: -5s": "negative", "if-absent: true": "give --if-absent on the command line", "config: x": "config", "version: true": "version", "timeout: 1s\ntimeout: 2s": "timeout", "help: true": "help"} {
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -182,6 +193,15 @@ func TestHealth(t *testing.T) {
 	}
 	if stdout, stderr, code := kvorum(t, "", "health", url+"/v1/health/live"); code != exitOK || stdout != "200 OK\n" {
 		t.Error(stdout, stderr, code)
+	}
+	address := strings.TrimPrefix(url, "http://")
+	if _, stderr, code := kvorum(t, "", "health", address+"/v1/health/live"); code != exitOK {
+		t.Error(stderr, code)
+	}
+	for _, whether := range []string{address, address + "/", url, url + "/"} { // ready, that is
+		if _, stderr, code := kvorum(t, "", "health", whether); code != exitFailed || !strings.Contains(stderr, address+"/v1/health/ready answers 503") {
+			t.Error(whether, stderr, code)
+		}
 	}
 	if _, stderr, code := kvorum(t, "", "health", url+"/v1/health/ready"); code != exitFailed || !strings.Contains(stderr, "503") {
 		t.Error(stderr, code)
@@ -208,5 +228,36 @@ func TestByteSize(t *testing.T) {
 		if got := size.String(); got != want {
 			t.Errorf("%d: %q, want %q", uint64(size), got, want)
 		}
+	}
+}
+
+func TestCounted(t *testing.T) {
+	for want, got := range map[string]string{
+		"1 shard": counted(1, "shard"), "3 shards": counted(3, "shard"), "0 lines": counted(uint64(0), "line"), "1 line was": counted(1, "line was", "lines were"), "2 lines were": counted(2, "line was", "lines were"),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// What the program says of a reply is a sentence, not the reply.
+func TestSentences(t *testing.T) {
+	s, url := newFakeStore(t)
+	s.before = func(_ *fakeStore, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/ready"):
+			wire.NewProblem(wire.CodeNotReady, "not ready: draining").Write(w)
+		case strings.HasSuffix(r.URL.Path, "/transfer-leader"):
+			w.Header().Set(wire.HeaderOutcome, string(wire.Applied))
+			_, _ = w.Write([]byte(`{"shard":1,"from":"s1n0","leader":"s1n0"}`))
+		}
+		return true
+	}
+	if _, stderr, code := kvorum(t, "", "health", url); code != exitFailed || stderr != "kvorum: "+url+"/v1/health/ready answers 503 Service Unavailable: not ready: draining\n" {
+		t.Error(stderr, code)
+	}
+	if stdout, stderr, code := kvorum(t, "", "cluster", "transfer-leader", "--shard=1", "--to=s1n0", "--endpoint", url); code != exitOK || stdout != "shard 1: s1n0 leads already\n" {
+		t.Error(stdout, stderr, code)
 	}
 }

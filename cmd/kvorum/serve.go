@@ -25,6 +25,7 @@ type serveCmd struct {
 	Data         string   `required:"" placeholder:"DIR" help:"Folder of the log and the snapshots. No other node may use it."`
 
 	limits  `embed:""`
+	Timing  node.Timing `embed:"" prefix:""`
 	logging `embed:"" set:"log_level=info"`
 	Tuning  node.Tuning `embed:"" prefix:""`
 }
@@ -32,12 +33,12 @@ type serveCmd struct {
 // limits bound what clients may ask and how long a stop may take.
 type limits struct {
 	MaxValueBytes    byteSize      `default:"1MiB" group:"limits" help:"Largest value (default ${default})."`
-	MemoryQuota      byteSize      `group:"limits" placeholder:"SIZE" help:"Memory for rows; writes that would need more get 507. Default: a third of the machine's or container's."`
+	MemoryQuota      byteSize      `group:"limits" placeholder:"SIZE" help:"Memory for rows, log cache and writes under way; writes that would need more get 507. Default: a third of the machine's or container's."`
 	IdempotencyBytes byteSize      `default:"64MiB" group:"limits" help:"Memory for idempotency keys. Chosen when the cluster is created (default ${default})."`
 	RequestTimeout   time.Duration `default:"10s" group:"limits" help:"Time for one request (default ${default})."`
 	MaxRequests      int64         `default:"8192" group:"limits" help:"Requests in flight; more get 429 (default ${default})."`
 	MaxRequestBytes  byteSize      `default:"256MiB" group:"limits" help:"Bytes of request bodies in flight; more get 429 (default ${default})."`
-	DrainTime        time.Duration `default:"1s" group:"limits" help:"How long a node that is being stopped still serves while it says that it is not ready (default ${default})."`
+	DrainTime        time.Duration `default:"1500ms" group:"limits" help:"How long a node that is being stopped still serves while it says that it is not ready (default ${default})."`
 	ShutdownGrace    time.Duration `default:"9s" group:"limits" help:"Time for a stop in good order (SIGTERM or Ctrl-C), draining included; then the node stops as it is. Nothing acknowledged is lost either way (default ${default})."`
 }
 
@@ -76,10 +77,11 @@ func (c *serveCmd) config(stderr io.Writer) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, usagef("--slot-function: %w", err)
 	}
-	if err := c.Tuning.Validate(); err != nil {
+	if err := errors.Join(c.Timing.Validate(), c.Tuning.Validate()); err != nil {
 		return node.Config{}, usageError{err}
 	}
 	config := c.limits.config()
+	config.Timing = c.Timing
 	config.Cluster, config.Shard, config.Node, config.ShardCount, config.SlotFunction = c.Cluster, c.Shard, c.Node, c.ShardCount, slotFunction
 	config.Members, config.Seeds, config.Listen, config.PeerListen, config.AdvertiseAPI = members, c.Seeds, c.Listen, c.PeerListen, c.AdvertiseAPI
 	config.DataDir, config.Tuning, config.Version = c.Data, c.Tuning, version()

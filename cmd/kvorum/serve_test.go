@@ -36,7 +36,7 @@ func TestServeConfig(t *testing.T) {
 	t.Setenv("KVORUM_SHARD", "2")
 	t.Setenv("KVORUM_TRAILING_LOGS", "99")
 	t.Setenv("KVORUM_SNAPSHOT_THRESHOLD", "60")
-	c := parseServe(t, "--config", file, "--node=s2n0", "--members=s2n0=h0:7/h0:8,s2n1=h1:7/h1:8", "--data=/d", "--slot-function=hash", "--max-value-bytes=2MiB", "--drain-time=3s")
+	c := parseServe(t, "--config", file, "--node=s2n0", "--members=s2n0=h0:7/h0:8,s2n1=h1:7/h1:8", "--data=/d", "--slot-function=hash", "--max-value-bytes=2MiB", "--drain-time=3s", "--leader-wait=4s", "--http-idle-timeout=5m")
 	config, err := c.config(&bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +49,9 @@ func TestServeConfig(t *testing.T) {
 	}
 	if config.MaxValueBytes != 2<<20 || config.MemoryQuota != 2<<30 || config.IdempotencyBytes != 64<<20 || config.DrainTime != 3*time.Second || config.RequestTimeout != 10*time.Second {
 		t.Errorf("limits: %+v", config)
+	}
+	if timing := config.Timing; timing.LeaderWait != 4*time.Second || timing.IdleTimeout != 5*time.Minute || timing.ReadAttempt != 3*time.Second || timing.ReadHeaderTimeout != 10*time.Second {
+		t.Errorf("timing: %+v", timing)
 	}
 	if tuning := config.Tuning; tuning.HeartbeatTimeout != 500*time.Millisecond || tuning.TrailingLogs != 99 || tuning.SnapshotThreshold != 60 || tuning.BatchOperations != 512 {
 		t.Errorf("tuning: %+v", tuning)

@@ -2,25 +2,27 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
 	"github.com/kvorum/kvorum/network"
+	"github.com/kvorum/kvorum/wire"
 )
 
 type healthCmd struct {
-	URL     string        `arg:"" default:"http://127.0.0.1:8080/v1/health/ready" help:"What to ask (default ${default})."`
+	URL     string        `arg:"" default:"http://127.0.0.1:8080/v1/health/ready" help:"What to ask, as a URL or host:port; without a path whether it is ready (default ${default})."`
 	Timeout time.Duration `default:"3s" help:"How long to wait for the answer (default ${default})."`
 }
 
@@ -28,12 +30,13 @@ type healthCmd struct {
 func (c *healthCmd) Run(p *program) error {
 	ctx, cancel := context.WithTimeout(p.ctx, c.Timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
+	at, err := healthURL(c.URL)
 	if err != nil {
 		return usageError{err}
 	}
-	if request.URL.Host == "" {
-		return usagef("%q: want http://host:port/path", c.URL)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return usageError{err}
 	}
 	transport := &http.Transport{
 		DialContext:       func(ctx context.Context, _, address string) (net.Conn, error) { return network.Dial(ctx, address) },
@@ -41,24 +44,64 @@ func (c *healthCmd) Run(p *program) error {
 	}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return fmt.Errorf("no answer from %s: %w", c.URL, err)
+		return fmt.Errorf("no answer from %s: %w", at, err)
 	}
 	defer response.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // the status says it all; the body is for people
 	text := strings.TrimSpace(string(body))
+	var problem wire.Problem
+	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
+		text = problem.Detail
+	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %s", c.URL, response.Status, text)
+		return fmt.Errorf("%s answers %s: %s", at, response.Status, text)
 	}
 	_, err = fmt.Fprintln(p.stdout, response.Status)
 	return err
+}
+
+// healthURL completes what may be only host:port: it is asked over HTTP, and without a path whether it is ready.
+func healthURL(given string) (string, error) {
+	text := given
+	if !strings.Contains(text, "://") {
+		address, _, _ := strings.Cut(text, "/")
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			return "", fmt.Errorf("%q: want host:port or http://host:port/path", given)
+		}
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", err
+	case u.Host == "" || u.Scheme != "http":
+		return "", fmt.Errorf("%q: want host:port or http://host:port/path", given)
+	case u.Path == "" || u.Path == "/":
+		u.Path = "/v1/health/ready"
+	}
+	return u.String(), nil
 }
 
 type versionCmd struct{}
 
 // Run prints the version, the commit it was built from if that is known, and the toolchain.
 func (versionCmd) Run(p *program) error {
-	_, err := fmt.Fprintf(p.stdout, "kvorum %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(p.stdout, versionLine())
 	return err
+}
+
+// versionFlag is --version, which wins over whatever else is on the command line.
+type versionFlag bool
+
+// BeforeReset is called by kong when the flag is there, before anything is found to be missing.
+func (versionFlag) BeforeReset(k *kong.Kong) error {
+	_, err := fmt.Fprintln(k.Stdout, versionLine())
+	k.Exit(exitOK)
+	return err
+}
+
+func versionLine() string {
+	return fmt.Sprintf("kvorum %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version is what the Go toolchain recorded in the binary: a module version, or "devel" with the commit.
@@ -82,41 +125,4 @@ func version() string {
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// byteSize is a number of bytes that reads and prints as 512MiB, 2GiB, 100MB or 4096.
-type byteSize uint64
-
-// UnmarshalText reads a size.
-func (b *byteSize) UnmarshalText(text []byte) error {
-	units := []struct {
-		suffix string
-		factor uint64
-	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1}}
-	for _, unit := range units {
-		digits, ok := strings.CutSuffix(string(text), unit.suffix)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 64)
-		if err != nil || n > (1<<62)/unit.factor {
-			break
-		}
-		*b = byteSize(n * unit.factor)
-		return nil
-	}
-	return errors.New("want a number of bytes such as 4096, 512MiB or 2GB")
-}
-
-// String prints a size with three digits at most after rounding.
-func (b byteSize) String() string {
-	value, unit := float64(b), 0
-	for value >= 1024 && unit < 4 {
-		value, unit = value/1024, unit+1
-	}
-	name := []string{"B", "KiB", "MiB", "GiB", "TiB"}[unit]
-	if unit == 0 || value >= 100 {
-		return fmt.Sprintf("%.0f%s", value, name)
-	}
-	return fmt.Sprintf("%.1f%s", value, name)
 }

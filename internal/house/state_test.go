@@ -13,6 +13,7 @@ import (
 func readOnlyTables() map[string]string {
 	return map[string]string{
 		"network.keepAlive":                   "a struct constant: Go has none",
+		"wire.batchFields":                    "the names of a batch line's fields, looked through for each line",
 		"wire.Codes":                          "the table of problem codes, shared by server, client and checker",
 		"wire.openAPI":                        "the embedded OpenAPI file",
 		"replica.octetStream":                 "a header value that many replies share",

@@ -30,7 +30,7 @@ type Config struct {
 	IdempotencyBytes uint64        // bound of the shard's idempotency rows; the value of the first Init counts
 	Members          []wire.Member // initial members of this shard, this node included
 	DataDir          string
-	MemoryQuota      uint64 // bytes of rows, queues and caches; puts beyond it get memory-quota; 0 = none
+	MemoryQuota      uint64 // bytes, see memoryUsed; puts beyond it get memory-quota; 0 = none
 	Tuning           Tuning
 	Logger           *slog.Logger
 	Registerer       prometheus.Registerer
@@ -72,6 +72,7 @@ type Controller struct {
 	fsm       *fsm
 	server    *peer.Server
 	proposer  *proposer
+	writes    reservations
 	peers     map[string]*controlPeer // by node id; read only after Open
 	started   time.Time
 

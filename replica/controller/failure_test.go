@@ -31,10 +31,15 @@ func TestFailedNodeAnswersNoRead(t *testing.T) {
 
 // TestReadThatWaitedMeetsTheFailure: the node fails while a read waits for its index.
 func TestReadThatWaitedMeetsTheFailure(t *testing.T) {
-	s := newTestShard(t, 1, nil)
-	s.leader()
+	s := newLinkedShard(t, 3, func(i int, cfg *Config) {
+		if i == 2 {
+			patient(cfg)
+		}
+	})
+	s.lead(0)
 	s.allReady()
-	c := s.nodes[0]
+	s.cutBoth(2, 0, 1) // nobody tells it that the index is not there yet
+	c := s.nodes[2]
 	ended := make(chan error, 1)
 	target := c.View().Index() + 2 // a failed machine still publishes what it had applied
 	go func() {

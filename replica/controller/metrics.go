@@ -84,7 +84,9 @@ func (m *metrics) addGauges(c *Controller) {
 		}
 		return float64(c.stores.log.cache.size())
 	})
-	gauge("kvorum_memory_bytes", "Memory by part.", prometheus.Labels{"part": "queue"}, func() float64 {
+	gauge("kvorum_memory_bytes", "Memory by part.", prometheus.Labels{"part": "restore"}, func() float64 { return float64(c.fsm.machine.Restoring()) })
+	gauge("kvorum_memory_bytes", "Memory by part.", prometheus.Labels{"part": "writes"}, func() float64 { return float64(c.writes.reserved.Load()) })
+	gauge("kvorum_queue_bytes", "Bytes of writes waiting to be proposed.", nil, func() float64 {
 		_, bytes := c.proposer.queued()
 		return float64(bytes)
 	})

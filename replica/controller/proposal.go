@@ -21,13 +21,14 @@ type Applied struct {
 // Proposal is one write on its way. It is in exactly one of four states, and only the proposer moves it out of queued,
 // except that its waiter may cancel it there: that is the proof behind a not-applied after a deadline.
 type Proposal struct {
-	c       *Controller
-	command store.Command
-	size    int
-	state   atomic.Int32
-	done    chan struct{} // gets one token once applied or err is set
-	applied Applied
-	err     *Error
+	c        *Controller
+	command  store.Command
+	size     int
+	reserved uint64 // see reserve; the proposer's once proposed
+	state    atomic.Int32
+	done     chan struct{} // gets one token once applied or err is set
+	applied  Applied
+	err      *Error
 }
 
 const (
@@ -68,6 +69,7 @@ func (p *Proposal) Wait(ctx context.Context) (Applied, error) {
 	case <-p.done:
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(proposalQueued, proposalCancelled) {
+			p.c.release(p)
 			return Applied{}, newError(wire.CodeOverloaded, "the request's time was up before the write was proposed: try again, or give it more time")
 		}
 		select { // it may have ended at the same moment
@@ -97,6 +99,7 @@ func (p *Proposal) recycle() {
 }
 
 func (p *Proposal) finish(a Applied, err *Error) {
+	p.c.release(p)
 	p.applied, p.err = a, err
 	p.done <- struct{}{}
 }
@@ -121,8 +124,5 @@ func (c *Controller) admitWrite(p *Proposal) *Error {
 	case diskStalled:
 		return newError(wire.CodeDiskStalled, "the disk of node "+c.cfg.Node+" has not answered for "+c.cfg.Tuning.DiskStallTimeout.String()+": another node takes over")
 	}
-	if p.command.Kind == store.CommandPut && c.memoryUsed()+uint64(p.size) > c.cfg.MemoryQuota {
-		return newError(wire.CodeMemoryQuota, "the memory quota is used up: delete keys, raise --memory-quota, or add a shard; deletes and reads go on")
-	}
-	return nil
+	return c.reserve(p)
 }

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -19,12 +18,12 @@ type proposer struct {
 	mu struct {
 		sync.Mutex
 		queue    []*Proposal
+		bytes    int // of the queue
 		inFlight int // entries proposed and not yet ended
 		closed   bool
 	}
-	bytes atomic.Int64  // of the queue; changed under mu, read by every put for the quota
-	wake  chan struct{} // has a token when run should look at the queue
-	pool  sync.Pool     // of *Proposal
+	wake chan struct{} // has a token when run should look at the queue
+	pool sync.Pool     // of *Proposal
 
 	commands []store.Command // run's own, used again for each batch
 }
@@ -46,7 +45,7 @@ func (b *proposer) mayPropose() bool {
 	case b.mu.inFlight < pipelineDepth:
 		return true
 	}
-	return len(b.mu.queue) >= t.BatchOperations || b.bytes.Load() >= int64(t.BatchBytes)
+	return len(b.mu.queue) >= t.BatchOperations || b.mu.bytes >= t.BatchBytes
 }
 
 // signal wakes run if an entry is due. The caller holds mu.
@@ -75,14 +74,14 @@ func (b *proposer) enqueue(p *Proposal) {
 		b.mu.Unlock()
 		p.finish(Applied{}, newError(wire.CodeDraining, "node "+b.c.cfg.Node+" is shutting down: ask another node"))
 		return
-	case len(b.mu.queue) >= t.QueueOperations, b.bytes.Load()+int64(p.size) > int64(t.QueueBytes) && len(b.mu.queue) > 0:
+	case len(b.mu.queue) >= t.QueueOperations, b.mu.bytes+p.size > t.QueueBytes && len(b.mu.queue) > 0:
 		b.mu.Unlock()
 		b.c.metrics.refused.Inc()
 		p.finish(Applied{}, newError(wire.CodeOverloaded, "too many writes are waiting: slow down and try again"))
 		return
 	}
 	b.mu.queue = append(b.mu.queue, p)
-	b.bytes.Add(int64(p.size))
+	b.mu.bytes += p.size
 	b.signal()
 	b.mu.Unlock()
 }
@@ -90,7 +89,7 @@ func (b *proposer) enqueue(p *Proposal) {
 func (b *proposer) queued() (operations, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.mu.queue), int(b.bytes.Load())
+	return len(b.mu.queue), b.mu.bytes
 }
 
 func (b *proposer) inFlight() int {
@@ -121,7 +120,7 @@ func (b *proposer) take() []*Proposal {
 			size += p.size
 		}
 	}
-	b.bytes.Add(-int64(freed))
+	b.mu.bytes -= freed
 	rest := copy(b.mu.queue, b.mu.queue[taken:])
 	clear(b.mu.queue[rest:])
 	b.mu.queue = b.mu.queue[:rest]
@@ -198,8 +197,7 @@ func (b *proposer) fail(batch []*Proposal, err *Error) {
 func (b *proposer) close() {
 	b.mu.Lock()
 	queue := b.mu.queue
-	b.mu.queue, b.mu.closed = nil, true
-	b.bytes.Store(0)
+	b.mu.queue, b.mu.bytes, b.mu.closed = nil, 0, true
 	b.mu.Unlock()
 	for _, p := range queue {
 		if p.state.CompareAndSwap(proposalQueued, proposalCancelled) {

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -14,9 +16,9 @@ import (
 type ReadOptions struct {
 	Consistency wire.Consistency // "" is linearizable
 	MaxStale    time.Duration    // bounded only
-	MinIndex    uint64           // session: wait until this replica has applied that much
-	// Patience bounds the wait for a majority, and then the wait for what was committed to be applied here; 0: only the
-	// context does.
+	MinIndex    uint64           // session: wait until this replica has applied that much; beyond all that was committed: session-unknown
+	// Patience bounds the whole read: the wait for a majority and the wait for what was committed to be applied here. 0:
+	// only the context does.
 	Patience time.Duration
 }
 
@@ -30,30 +32,39 @@ type ReadReceipt struct {
 // Read returns a view that is fresh enough, for any number of keys. It takes no lock and waits for no writer: only for a
 // majority's answer (linearizable), and for this replica to have applied what was committed when the read began.
 func (c *Controller) Read(ctx context.Context, o ReadOptions) (*store.View, ReadReceipt, error) {
-	if err := c.failed(); err != nil {
-		return nil, ReadReceipt{}, c.failedError(err)
+	if failed := c.failed(); failed != nil {
+		return nil, ReadReceipt{}, c.failedError(failed)
 	}
 	consistency := o.Consistency
 	if consistency != wire.Stale && consistency != wire.Bounded {
 		consistency = wire.Linearizable
 	}
-	var point readPoint
 	if consistency != wire.Linearizable && !c.caughtUp.Load() {
 		return nil, ReadReceipt{}, newError(wire.CodeNotReady, "node "+c.cfg.Node+" has not caught up since its start: ask another node")
 	}
-	if consistency == wire.Linearizable || (consistency == wire.Bounded && !c.freshWithin(o.MaxStale)) {
-		var err *Error
-		if point, err = c.readPoint(ctx, o.Patience); err != nil {
+	var end time.Time
+	if o.Patience > 0 {
+		end = time.Now().Add(o.Patience)
+	}
+	if consistency == wire.Stale || (consistency == wire.Bounded && c.freshWithin(o.MaxStale)) {
+		v, err := c.waitSession(ctx, end, o.MinIndex)
+		if err != nil {
 			return nil, ReadReceipt{}, err
 		}
+		return c.receipt(v, 0, consistency)
 	}
-	v, err := c.waitIndex(ctx, o.Patience, max(point.index, o.MinIndex))
+	point, err := c.readPoint(ctx, end)
 	if err != nil {
 		return nil, ReadReceipt{}, err
 	}
-	if !point.started.IsZero() {
-		c.noteFresh(point.started)
+	if o.MinIndex > point.index {
+		return nil, ReadReceipt{}, c.sessionUnknown(o.MinIndex, point.index)
 	}
+	v, err := c.waitIndex(ctx, end, point.index)
+	if err != nil {
+		return nil, ReadReceipt{}, err
+	}
+	c.noteFresh(point.started)
 	return c.receipt(v, point.term, consistency)
 }
 
@@ -83,35 +94,66 @@ func consistencyServed(consistency wire.Consistency, leader bool) string {
 	return string(consistency) + "; follower"
 }
 
-// readPoint joins a round, at the leader directly, else by way of the leader.
-func (c *Controller) readPoint(ctx context.Context, patience time.Duration) (readPoint, *Error) {
+// readPoint joins a round, at the leader directly, else by way of the leader. It waits until end at most; zero: ctx only.
+func (c *Controller) readPoint(ctx context.Context, end time.Time) (readPoint, *Error) {
 	rounds := c.followerReads
 	if r := c.raft(); r != nil && r.State() == raft.Leader {
 		rounds = c.leaderReads
 		// The usual read needs no timer: two rounds, the one under way and its own, take two confirm timeouts at most. One
 		// whose client has gone away stays that long.
-		if _, limited := ctx.Deadline(); !limited && patience >= 2*c.cfg.Tuning.ConfirmTimeout {
+		if _, limited := ctx.Deadline(); !limited && !end.IsZero() && time.Until(end) >= 2*c.cfg.Tuning.ConfirmTimeout {
 			return rounds.settle()
 		}
 	}
-	ctx, cancel := bounded(ctx, patience)
+	ctx, cancel := until(ctx, end)
 	defer cancel()
 	return rounds.wait(ctx)
 }
 
-func bounded(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
-	if patience <= 0 {
+// until is ctx with an end; zero: as it is.
+func until(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
+	if end.IsZero() {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, patience)
+	return context.WithDeadline(ctx, end)
 }
 
-// waitIndex returns a view that has applied index. Index and data are of one view (guard G4).
-func (c *Controller) waitIndex(ctx context.Context, patience time.Duration, index uint64) (*store.View, *Error) {
+// sessionUnknown refuses a mark that the read point proves false: the round began after the request came, so all that any
+// reply can have told of lies at or below its index.
+func (c *Controller) sessionUnknown(mark, committed uint64) *Error {
+	return newError(wire.CodeSessionUnknown, fmt.Sprintf(
+		"Kvorum-Session says that index %d of shard %s was seen, but it goes only to %d: the token is of other data (was it wiped or restored?), or was changed; leave it out and start a new one", mark, c.shardText, committed))
+}
+
+// waitSession is waitIndex for a session's mark, which need not be true. Only a mark beyond this replica's view costs a
+// round; the view is waited for at the same time, so that a lack of leader holds nobody up who need not wait for one.
+func (c *Controller) waitSession(ctx context.Context, end time.Time, mark uint64) (*store.View, *Error) {
+	if v := c.View(); v.Index() >= mark {
+		return v, nil
+	}
+	ctx, stop := until(ctx, end)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { // ends with the round or ctx
+		if point, err := c.readPoint(ctx, time.Time{}); err == nil && mark > point.index {
+			cancel(c.sessionUnknown(mark, point.index))
+		}
+	}()
+	v, err := c.waitIndex(ctx, time.Time{}, mark)
+	if refusal := (*Error)(nil); err != nil && errors.As(context.Cause(ctx), &refusal) {
+		return nil, refusal
+	}
+	return v, err
+}
+
+// waitIndex returns a view that has applied index, by end at the latest; zero: ctx only. Index and data are of one view
+// (guard G4).
+func (c *Controller) waitIndex(ctx context.Context, end time.Time, index uint64) (*store.View, *Error) {
 	if v := c.View(); v.Index() >= index {
 		return v, nil
 	}
-	ctx, cancel := bounded(ctx, patience)
+	ctx, cancel := until(ctx, end)
 	defer cancel()
 	v, err := c.WaitView(ctx, func(v *store.View) bool { return v.Index() >= index })
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/kvorum/kvorum/store"
 	"github.com/kvorum/kvorum/wire"
 )
 
@@ -76,7 +78,7 @@ func TestFreshWithin(t *testing.T) {
 	}
 }
 
-// TestSessionReadWaits: a read with a session's index waits for it, and gives up with its reader.
+// TestSessionReadWaits: a read with a session's index waits for it. TestSessionBeyondTheLog has those that wait in vain.
 func TestSessionReadWaits(t *testing.T) {
 	s := newTestShard(t, 3, nil)
 	leader := s.leader()
@@ -89,11 +91,62 @@ func TestSessionReadWaits(t *testing.T) {
 	if err != nil || value(v, "x") != "1" || receipt.Index < a.Index || receipt.Consistency != "stale; follower" {
 		t.Fatalf("%+v, %v", receipt, err)
 	}
-	short, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancel()
-	if _, _, err := s.nodes[other].Read(short, ReadOptions{Consistency: wire.Stale, MinIndex: a.Index + 1000}); err == nil || err.(*Error).Code != wire.CodeReadTimeout {
-		t.Fatalf("got %v", err)
+}
+
+// TestSessionBeyondTheLog: without a leader nobody can say whether a mark is true, and the read waits; once there is one it
+// is refused at once, at the leader and at followers. A mark that comes true meanwhile is served.
+func TestSessionBeyondTheLog(t *testing.T) {
+	s := newLinkedShard(t, 3, func(i int, cfg *Config) {
+		if i == 2 {
+			patient(cfg)
+		}
+	})
+	s.lead(0)
+	s.allReady()
+	s.mustPut("x", "1")
+	future := s.nodes[0].View().Index() + 1
+	read := func(i int, consistency wire.Consistency, limit time.Duration) error {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		_, _, err := s.nodes[i].Read(ctx, ReadOptions{Consistency: consistency, MaxStale: time.Hour, MinIndex: future})
+		return err
 	}
+	for i := range s.nodes {
+		for _, consistency := range []wire.Consistency{wire.Linearizable, wire.Stale, wire.Bounded} {
+			if err := read(i, consistency, time.Minute); !errors.Is(err, newError(wire.CodeSessionUnknown, "")) {
+				t.Errorf("node %d, %s: %v", i, consistency, err)
+			}
+		}
+	}
+	s.cutBoth(2, 0, 1)
+	if err := read(2, wire.Stale, 100*time.Millisecond); !errors.Is(err, newError(wire.CodeReadTimeout, "")) {
+		t.Errorf("cut off: %v", err)
+	}
+	waiting := make(chan error, 1)
+	go func() { waiting <- read(2, wire.Stale, time.Minute) }()
+	s.mustPut("x", "2")
+	s.heal()
+	if err := <-waiting; err != nil {
+		t.Errorf("the mark has come true: %v", err)
+	}
+}
+
+// TestPatienceBoundsTheWholeRead: what the round takes is not given again to the wait for the index.
+func TestPatienceBoundsTheWholeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Controller{started: time.Now(), closed: make(chan struct{})}
+		c.fsm = &fsm{c: c, machine: store.New()}
+		c.followerReads = &readRounds{limit: 1, ctx: t.Context(), note: func(int) {}, round: func(context.Context) (readPoint, *Error) {
+			started := time.Now()
+			<-time.After(2 * time.Second)
+			return readPoint{term: 1, index: 1, started: started}, nil // never applied here
+		}}
+		began := time.Now()
+		_, _, err := c.Read(t.Context(), ReadOptions{Patience: 3 * time.Second})
+		if took := time.Since(began); !errors.Is(err, newError(wire.CodeReadTimeout, "")) || took != 3*time.Second {
+			t.Fatalf("%v after %v", err, took)
+		}
+	})
 }
 
 // TestReadsHavePatience: a read gives up in its own time, whether it waits for voters that say nothing or for an index that
@@ -117,9 +170,9 @@ func TestReadsHavePatience(t *testing.T) {
 		}
 	}
 	eventually(t, "the leader to have caught up", func() bool { return len(s.nodes[0].NotReady()) == 0 })
-	refused("an index far ahead", ReadOptions{Consistency: wire.Stale, MinIndex: 1 << 40, Patience: patience})
 	s.links[0][1].hold(back)
 	s.links[0][2].hold(back)
+	refused("a mark that nobody can refuse", ReadOptions{Consistency: wire.Stale, MinIndex: 1 << 40, Patience: patience})
 	refused("silent voters", ReadOptions{Patience: patience})
 	s.links[0][1].release(back)
 	s.links[0][2].release(back)

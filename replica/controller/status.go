@@ -68,8 +68,3 @@ func roleName(s raft.RaftState) string {
 		return "stopped"
 	}
 }
-
-// memoryUsed is what the quota is compared with: rows, idempotency rows, the log cache and waiting writes.
-func (c *Controller) memoryUsed() uint64 {
-	return c.View().Bytes() + c.stores.log.cache.size() + uint64(c.proposer.bytes.Load())
-}
