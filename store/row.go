@@ -10,7 +10,7 @@ import (
 // its place in the ordered map at usual fill, and what the allocator rounds up. Measured by TestAccounting. They are part
 // of the format, as the bound of the idempotency rows is kept in these bytes.
 const (
-	RowOverhead       = 128
+	RowOverhead       = 96
 	OperationOverhead = 256
 )
 
