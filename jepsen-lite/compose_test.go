@@ -241,7 +241,7 @@ func idleIsCheap(ctx context.Context, t *testing.T, d *deployed) {
 	check(t, err)
 	part := float64(after-before) / float64(time.Since(start))
 	t.Logf("idle: the %d containers use %.1f %% of a core", len(d.Services()), 100*part)
-	if part > 0.4 {
+	if part > 0.2 {
 		t.Errorf("idle containers use %.0f %% of a core", 100*part)
 	}
 }
