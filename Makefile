@@ -5,6 +5,8 @@ GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?= .
 CONCURRENT = ./client ./network ./node ./peer ./replica/... ./shardrouter/... ./store
+# The tests behind the build tag deploy, "TestA|TestB".
+DEPLOYED = $(shell grep -l "^//go:build deploy" jepsen-lite/*_test.go | xargs sed -n "s/^func \(Test[A-Za-z0-9]*\).t .*/\1/p" | paste -sd "|")
 
 .PHONY: help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images compose-v2-check build clean
 
@@ -52,7 +54,7 @@ import-words: ## the whole Debian word list into 3 x 3 processes while leaders a
 	KVORUM_FULL=1 $(GO) test -count 1 -v -timeout 30m -run Word ./jepsen-lite
 
 deploy-tests: images ## HAProxy before real processes, and docker-compose.yml in containers (package haproxy, docker)
-	$(GO) test -tags deploy -count 1 -timeout 30m ./jepsen-lite -run 'HAProxy|Compose|KeyOf|RepeatedWrites|Queues|ReloadAndKills'
+	$(GO) test -tags deploy -count 1 -timeout 30m $(TESTFLAGS) -run '^($(DEPLOYED))$$' ./jepsen-lite
 
 images: ## the images that docker-compose.yml needs: pulled, or made from Debian packages where no registry is reachable
 	@deploy/images/make.sh

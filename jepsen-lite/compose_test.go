@@ -23,8 +23,8 @@ import (
 const (
 	projectFolder = ".."
 	maxImage      = 25_000_000 // bytes
-	killGoal      = 3 * time.Second
 	idleFor       = 20 * time.Second
+	downGoal      = 15 * time.Second
 )
 
 // deployed is the deployment of docker-compose.yml, up, with a client that goes through HAProxy.
@@ -241,38 +241,8 @@ func idleIsCheap(ctx context.Context, t *testing.T, d *deployed) {
 	check(t, err)
 	part := float64(after-before) / float64(time.Since(start))
 	t.Logf("idle: the %d containers use %.1f %% of a core", len(d.Services()), 100*part)
-	if part > 0.4 {
+	if part > 0.2 {
 		t.Errorf("idle containers use %.0f %% of a core", 100*part)
-	}
-}
-
-// writesAfterKills kills each shard's leader and writes again, through HAProxy, with a client that waits for the outcome.
-func writesAfterKills(ctx context.Context, t *testing.T, d *deployed) {
-	inTime := 0
-	for shard := range uint32(3) {
-		key := string(rune('`' + shard))
-		leader := d.leader(ctx, t, shard)
-		id, err := d.Container(ctx, leader)
-		check(t, err)
-		_, err = d.Docker(ctx, "kill", "-s", "KILL", id)
-		check(t, err)
-		start := time.Now()
-		written, err := d.kv.Put(ctx, key, []byte("after the kill"))
-		check(t, err)
-		took := time.Since(start)
-		if written.Receipt.Node == leader {
-			t.Errorf("%s was killed and yet wrote %q", leader, key)
-		}
-		t.Logf("shard %d: leader %s killed, next write done by %s after %s", shard, leader, written.Receipt.Node, took.Round(time.Millisecond))
-		if took <= killGoal {
-			inTime++
-		}
-		_, err = d.Docker(ctx, "start", id)
-		check(t, err)
-		d.ready(ctx, t)
-	}
-	if inTime < 2 { // one may be a split vote
-		t.Errorf("only %d of 3 writes after a kill were done within %s", inTime, killGoal)
 	}
 }
 
@@ -359,6 +329,9 @@ func downAndUpKeepsData(ctx context.Context, t *testing.T, d *deployed) {
 	start = time.Now()
 	check(t, d.Up(ctx))
 	d.ready(ctx, t)
+	if down > downGoal { // HAProxy would wait 20 s for the test's own idle connections
+		t.Errorf("down took %s, want at most %s", down, downGoal)
+	}
 	t.Logf("down: %s; up again and ready: %s", down.Round(100*time.Millisecond), time.Since(start).Round(100*time.Millisecond))
 	read, err := d.kv.Get(ctx, "demo:a")
 	check(t, err)

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/node"
+	"github.com/kvorum/kvorum/peer"
+	"github.com/kvorum/kvorum/replica"
+	"github.com/kvorum/kvorum/shardrouter"
 	"github.com/kvorum/kvorum/wire"
 )
 
@@ -98,6 +101,37 @@ func TestTransferUnderLoad(t *testing.T) {
 	w.check(t, c.front())
 	if len(w.by[wire.NotApplied]) > 0 || len(w.bad) > len(w.by[wire.Unknown]) {
 		t.Errorf("clients saw %d refusals, first of %d: %s", len(w.by[wire.NotApplied]), len(w.bad), w.bad[0])
+	}
+}
+
+// TestWaitingWriteHearsOfTheNextLeader: what waits at a replica of the shard goes on as soon as that replica hears who leads
+// now, not after a pause.
+func TestWaitingWriteHearsOfTheNextLeader(t *testing.T) {
+	c := ownCluster(t, 1, 3)
+	old, to := c.leader(t, 0).Controller(), c.follower(t, 0).Controller().Node()
+	var members []wire.Member
+	for _, n := range c.dev.Nodes {
+		members = append(members, wire.Member{ID: n.Controller().Node(), PeerAddress: n.PeerAddress()})
+	}
+	r := shardrouter.New(shardrouter.Config{
+		Self: peer.Identity{Cluster: "dev", Node: old.Node()}, Local: replica.New(old, replica.Options{}), ShardCount: 1, Members: members,
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	waits, found := make(chan struct{}), make(chan string, 1)
+	go func() {
+		node, err := r.NextLeader(ctx, 0, old.Node(), func() { close(waits) })
+		if err != nil {
+			node = err.Error()
+		}
+		found <- node
+	}()
+	<-waits
+	if err := old.TransferLeadership(ctx, to); err != nil {
+		t.Fatal(err)
+	}
+	if node := <-found; node != to {
+		t.Fatalf("the write goes on to %q, want %q", node, to)
 	}
 }
 

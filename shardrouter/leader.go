@@ -155,14 +155,15 @@ type refusers map[string]uint64
 // asks the replicas, again and again, until there is one or the waiter's time is up.
 func (r *Router) leaderTarget(ctx context.Context, shard uint32, refused refusers, wait *waiter) (target, uint64, error) {
 	for _, node := range []string{r.localLeader(shard), r.leaders.get(shard)} {
-		if _, no := refused[node]; no {
-			continue
-		}
-		if t, ok := r.targetOf(shard, node); ok {
+		if t, ok := r.targetOf(shard, node); ok && refused.never(node) {
 			return t, 0, nil
 		}
 	}
 	for {
+		news := r.leaderNews(shard) // before the look: a change in between is not missed
+		if t, ok := r.targetOf(shard, r.localLeader(shard)); ok && refused.never(t.node) {
+			return t, 0, nil
+		}
 		node, term, seen := r.findLeader(ctx, shard)
 		if t, ok := r.targetOf(shard, node); ok && refused.allow(node, term, wait) {
 			return t, term, nil
@@ -170,10 +171,16 @@ func (r *Router) leaderTarget(ctx context.Context, shard uint32, refused refuser
 		if !seen {
 			r.askSeeds(ctx)
 		}
-		if err := wait.pause(ctx); err != nil {
+		if err := wait.pause(ctx, news); err != nil {
 			return target{}, 0, err
 		}
 	}
+}
+
+// never reports whether a node has not refused the request yet.
+func (f refusers) never(node string) bool {
+	_, refused := f[node]
+	return !refused
 }
 
 // allow reports whether a node that says it leads may be sent the request. One that has refused it before is about to hand
@@ -189,4 +196,12 @@ func (r *Router) localLeader(shard uint32) string {
 		return ""
 	}
 	return r.local.Controller().Leader()
+}
+
+// leaderNews is closed when the local replica hears of another leader of its shard; nil, which never is, for other shards.
+func (r *Router) leaderNews(shard uint32) <-chan struct{} {
+	if !r.isLocal(shard) {
+		return nil
+	}
+	return r.local.Controller().LeaderChanged()
 }

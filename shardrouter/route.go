@@ -30,8 +30,9 @@ func (r *Router) newWaiter() *waiter {
 
 var errWaited = errors.New("waited long enough")
 
-// pause waits a little, each time longer. It fails when the waiter's or the context's time is up.
-func (w *waiter) pause(ctx context.Context) error {
+// pause waits a little, each time longer, and no longer than until news comes. It fails when the waiter's or the context's
+// time is up.
+func (w *waiter) pause(ctx context.Context, news <-chan struct{}) error {
 	now := time.Now()
 	if w.until.IsZero() {
 		w.until = now.Add(w.limit)
@@ -46,6 +47,8 @@ func (w *waiter) pause(ctx context.Context) error {
 	w.next = min(2*w.next, lastPause)
 	select {
 	case <-timer.C:
+		return nil
+	case <-news:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -92,7 +95,7 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 		}
 		// A node that goes on refusing may do so at once and at no hop, as a local leader with a stalled disk does: without the
 		// pause this would spin, and nothing else would end it when the waiting is over.
-		if again && wait.pause(ctx) != nil {
+		if again && wait.pause(ctx, r.leaderNews(shard)) != nil {
 			return r.givenUp(shard, last)
 		}
 		if ctx.Err() != nil {
@@ -130,7 +133,7 @@ func (r *Router) readAround(ctx context.Context, shard uint32, spread, localFail
 		if !reached {
 			r.askSeeds(ctx)
 		}
-		if err := wait.pause(ctx); err != nil {
+		if err := wait.pause(ctx, nil); err != nil {
 			return r.givenUp(shard, last)
 		}
 	}

@@ -79,6 +79,7 @@ type Controller struct {
 	leaderReads   *readRounds
 	followerReads *readRounds
 	stalled       broadcast // fires while the disk is stalled: writes under way end as unknown
+	leaderChanged broadcast // fires when this node hears of another leader
 
 	stores          *stores // set once formed
 	group           atomic.Pointer[group]

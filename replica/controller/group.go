@@ -117,6 +117,7 @@ func (c *Controller) startGroup(s *stores) (*group, error) {
 		g.relay.Wait()
 		return nil, errors.Join(fmt.Errorf("raft cannot start on %s: %w", c.cfg.DataDir, err), inner.Close())
 	}
+	c.observeLeader(r)
 	g.instance.Store(r)
 	return g, nil
 }

@@ -33,7 +33,7 @@ func TestG12RefusedAppendEndsThePipeline(t *testing.T) {
 	inner, err := leader.AppendEntriesPipeline("n1", follower.LocalAddr())
 	must(t, err)
 	disk := newDiskWatch(t.TempDir(), fastTuning(), done, func(error) {})
-	p := newRaftPipeline(&raftTransport{g: &group{c: &Controller{disk: disk}}}, inner)
+	p := newRaftPipeline(&raftTransport{g: &group{c: &Controller{disk: disk}}, contacts: newContacts(time.Second)}, "n1", inner)
 	defer p.Close()
 
 	stopped := make(chan error, 1)

@@ -50,6 +50,20 @@ func (c *Controller) Leader() string {
 	return ""
 }
 
+// LeaderChanged returns a channel that is closed when this node next hears of another leader, or begins to lead itself. Look at Leader after calling it, then wait; and not for this alone: a change while raft is replaced is not told.
+func (c *Controller) LeaderChanged() <-chan struct{} { return c.leaderChanged.wait() }
+
+// observeLeader makes raft tell of new leaders. The filter itself is the observer: raft calls it from its main loop, after the
+// change. That there is none is no news: raft tells it before it changes its state, so who looks then sees the old leader.
+func (c *Controller) observeLeader(r *raft.Raft) {
+	r.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
+		if l, ok := o.Data.(raft.LeaderObservation); ok && l.LeaderID != "" {
+			c.leaderChanged.fire()
+		}
+		return false
+	}))
+}
+
 // Leading reports whether this node leads its shard and has applied an entry of its term.
 func (c *Controller) Leading() bool {
 	r := c.raft()

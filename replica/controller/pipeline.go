@@ -15,14 +15,15 @@ import (
 type raftPipeline struct {
 	raft.AppendPipeline
 	t       *raftTransport
+	to      raft.ServerID
 	answers chan raft.AppendFuture
 	once    sync.Once
 	closed  chan struct{}
 }
 
 // newRaftPipeline starts one goroutine. Owner: raft's replicate, which ends it by Close.
-func newRaftPipeline(t *raftTransport, inner raft.AppendPipeline) *raftPipeline {
-	p := &raftPipeline{AppendPipeline: inner, t: t, answers: make(chan raft.AppendFuture), closed: make(chan struct{})}
+func newRaftPipeline(t *raftTransport, to raft.ServerID, inner raft.AppendPipeline) *raftPipeline {
+	p := &raftPipeline{AppendPipeline: inner, t: t, to: to, answers: make(chan raft.AppendFuture), closed: make(chan struct{})}
 	go p.relay()
 	return p
 }
@@ -55,6 +56,9 @@ func (p *raftPipeline) relay() {
 			return
 		}
 		last := answer.Error() != nil || !answer.Response().Success || answer.Response().Term > answer.Request().Term
+		if !last {
+			p.t.contacts.answered(p.to, answer.Request().Term, answer.Start())
+		}
 		select {
 		case p.answers <- answer:
 		case <-p.closed:

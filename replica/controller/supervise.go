@@ -44,20 +44,22 @@ func (c *Controller) tick() time.Duration {
 }
 
 // superviseLeadership starts each term that this node leads. It goes by raft's state and term, not by edges: LeaderCh, which
-// keeps only the newest, just wakes it early.
+// keeps only the newest, just wakes it early. Only a term that is still to be started, or a raft instance that may have been
+// replaced, needs it to look again.
 func (c *Controller) superviseLeadership() {
-	ticker := time.NewTicker(c.tick())
-	defer ticker.Stop()
 	for {
 		var changed <-chan bool
-		r := c.raft()
-		if r != nil {
+		again := c.tick()
+		if r := c.raft(); r != nil {
 			c.startTerm(r)
 			changed = r.LeaderCh()
+			if r.State() != raft.Leader || c.Leading() {
+				again *= 5
+			}
 		}
 		select {
 		case <-changed:
-		case <-ticker.C:
+		case <-time.After(again):
 		case <-c.closed:
 			return
 		}

@@ -27,14 +27,15 @@ var errSilenced = errors.New("this node's disk is not ok: its raft messages are 
 // goes on waiting after the follower is well again. Here a replication message is tried again as long as this node leads, so raft sees no failures.
 type raftTransport struct {
 	*raft.NetworkTransport
-	g       *group
-	inbound chan raft.RPC
+	g        *group
+	inbound  chan raft.RPC
+	contacts *contacts
 }
 
 const replicateRetry = 50 * time.Millisecond
 
 func newRaftTransport(g *group, inner *raft.NetworkTransport) *raftTransport {
-	return &raftTransport{NetworkTransport: inner, g: g, inbound: make(chan raft.RPC)}
+	return &raftTransport{NetworkTransport: inner, g: g, inbound: make(chan raft.RPC), contacts: newContacts(g.c.cfg.Tuning.HeartbeatTimeout)}
 }
 
 // SetHeartbeatHandler is guard G1.
@@ -99,9 +100,17 @@ func (t *raftTransport) silenced() error {
 func (t *raftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	for {
 		err := t.silenced()
+		if err == nil && isHeartbeat(args) && t.contacts.recent(id, args.Term) {
+			*resp = raft.AppendEntriesResponse{Term: args.Term} // no success: it confirms nothing to VerifyLeader (guard G2)
+			return nil
+		}
 		if err == nil {
 			*resp = raft.AppendEntriesResponse{}
+			sent := time.Now()
 			err = t.NetworkTransport.AppendEntries(id, target, args, resp)
+			if err == nil && resp.Success && !isHeartbeat(args) {
+				t.contacts.answered(id, args.Term, sent)
+			}
 			if err == nil && !storageRefused(args, resp) {
 				return nil
 			}
@@ -136,7 +145,7 @@ func (t *raftTransport) AppendEntriesPipeline(id raft.ServerID, target raft.Serv
 	if err != nil {
 		return nil, err
 	}
-	return newRaftPipeline(t, inner), nil
+	return newRaftPipeline(t, id, inner), nil
 }
 
 // RequestVote implements raft.Transport.
