@@ -9,22 +9,28 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Verdict is one of three. Undecided is no licence: a run whose history can't be decided has not passed.
+// Verdict on a key or a history. Undecided is no licence: a run whose history can't be decided has not passed.
 type Verdict string
 
 const (
 	Linearizable Verdict = "linearizable"
 	Violation    Verdict = "violation"
 	Undecided    Verdict = "undecided"
+	// Disagreement: the replay found an order that explains everything and the search proved that there is none. One of
+	// the two has a bug.
+	Disagreement Verdict = "error"
 )
 
 // KeyReport is the verdict on one key.
 type KeyReport struct {
 	Key     string
 	Verdict Verdict
+	Search  Verdict     // porcupine's alone
+	Replay  Verdict     // of the commit order alone; "" without Options.Commits
+	Reasons []string    // why not Linearizable, for people; may be empty when Prefix says it
 	History []Operation // what was judged, in order of call
 	Unknown int         // how many of them are of unknown outcome
-	// Prefix is the shortest part of History, by time, that is already a violation; nil unless Verdict is Violation and
+	// Prefix is the shortest part of History, by time, that is already a violation; nil unless Search is Violation and
 	// the time sufficed to find it. Its last return is the moment at which the violation shows.
 	Prefix []Operation
 }
@@ -36,14 +42,30 @@ type Report struct {
 	Judged     int         // of those
 	Dropped    int         // said nothing: not applied, or a read that failed
 	Weak       int         // reads that asked for less than linearizable
-	Keys       []KeyReport // violations first, then undecided, then linearizable; within each the smallest history first
+	Keys       []KeyReport // disagreements first, then violations, undecided, linearizable; within each the smallest history first
 	Elapsed    time.Duration
 }
 
-// Options of Check.
+// Options of Check. The zero value is fit for use.
 type Options struct {
+	Model Model // "": Kvorum
 	// Timeout bounds the whole check; what is not decided by then is Undecided. 0: no bound.
 	Timeout time.Duration
+	// MaxMemory bounds what all searches together remember, bytes; a key that would need more is Undecided. 0: 1 GiB.
+	MaxMemory int64
+	// Workers judge so many keys at once. 0: one for each CPU.
+	Workers int
+	// Commits is the complete commit log; nil: only search. An empty one that is not nil says that nothing was committed.
+	Commits []Commit
+	// Progress is called after each key, never twice at once. May be nil.
+	Progress func(Progress)
+}
+
+// Progress says how far Check is.
+type Progress struct {
+	Keys, TotalKeys             int // judged, of how many
+	Operations, TotalOperations int
+	Violations, Undecided       int // keys so far
 }
 
 // Check judges every key by itself (linearizability is local: a history is linearizable exactly when each key's part is)
