@@ -30,7 +30,10 @@ func arrows() map[string]arrow {
 		"client":                {[]string{"wire", "network"}, none},
 		"cmd/kvorum":            {[]string{"node", "client", "wire", "network"}, nil},
 		"linearizability":       {none, []string{"github.com/anishathalye/porcupine"}},
-		"jepsen-lite":           {[]string{"client", "linearizability", "wire", "network"}, none}, // network: to find free ports
+		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network"}, none}, // network: to find free ports
+		"workload":              {[]string{"client", "linearizability", "wire"}, none},
+		"sim":                   {[]string{"client", "linearizability", "wire", "store", "workload", "internal/wasmbuild/wasm"}, nil},
+		"cmd/kvsim":             {[]string{"sim", "sim/build", "sim/machine", "sim/schedule", "linearizability"}, nil},
 		"internal/wasmbuild":    {none, none},
 		"internal/house":        {none, none},
 	}
