@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 
@@ -38,11 +37,11 @@ type client struct {
 }
 
 // startClient starts a client machine on a host of its own.
-func (w *World) startClient(ctx context.Context, host *vnet.Host, args ...string) *client {
+func (w *World) startClient(host *vnet.Host, endpoints string, args ...string) *client {
 	c := &client{world: w}
 	number := w.lives
-	c.machine = w.startMachine(ctx, machine.Config{
-		Program: w.setup.programs.Client, Args: append([]string{"guest", "-endpoints", w.endpoints()}, args...),
+	c.machine = w.startMachine(machine.Config{
+		Program: w.options.Programs.Client, Args: append([]string{"guest", "-endpoints", endpoints}, args...),
 		Disk: disk.New(), Host: host, Clock: machine.NewClock(),
 		Random: w.stream("random/client", number), Schedule: w.stream("schedule/client", number),
 		Output: c.output,
@@ -100,6 +99,16 @@ func (h *history) event(c *client, line []byte) {
 	default:
 		c.replies = append(c.replies, e.Reply)
 	}
+}
+
+// writes counts the acknowledged ones.
+func (h *history) writes() (n int) {
+	for i := range h.ops {
+		if o := &h.ops[i]; o.Outcome == lin.Applied && o.Kind != lin.Get && o.Kind != lin.List {
+			n++
+		}
+	}
+	return n
 }
 
 // outcomes counts operations.

@@ -5,33 +5,28 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
 	lin "github.com/kvorum/kvorum/linearizability"
 	"github.com/kvorum/kvorum/sim/build"
 	"github.com/kvorum/kvorum/sim/machine"
-	"github.com/kvorum/kvorum/sim/timeline"
+	"github.com/kvorum/kvorum/sim/schedule"
 )
 
-// Setup says what world to grow. Seed and Duration are needed.
-type Setup struct {
-	Seed                      uint64
-	Duration                  time.Duration
-	Shards, Replicas, Clients int
-	Pause                     time.Duration // mean, between operations of a client
-	Keys                      int
-	Flags                     []string // of kvorum serve
-	Keep                      io.Writer
-	Logs                      io.Writer
-	Say                       func(format string, args ...any)
-
-	programs *Programs
+// Options of a run that change nothing in it.
+type Options struct {
+	Programs   *Programs
+	Trace      io.Writer   // gets every record of the trace; nil: only its hash is kept
+	Log        io.Writer   // gets what the nodes log and what the world does
+	Goroutines hash.Hash64 // gets every choice of a goroutine
 }
 
 // Programs are loaded into an engine, for any number of worlds.
 type Programs struct {
 	Node, Client *machine.Program
+	Hash         string
 }
 
 // Load compiles built programs.
@@ -44,54 +39,151 @@ func Load(ctx context.Context, e *machine.Engine, b build.Programs) (*Programs, 
 	if err != nil {
 		return nil, err
 	}
-	return &Programs{Node: node, Client: client}, nil
+	return &Programs{Node: node, Client: client, Hash: b.Hash}, nil
 }
+
+// Verdict of a run.
+type Verdict string
+
+// The verdicts. A run that proves nothing is no good one.
+const (
+	Good      Verdict = "good"
+	Failed    Verdict = "failed"
+	Undecided Verdict = "undecided"
+	Vacuous   Verdict = "vacuous"
+)
 
 // Result of a run.
 type Result struct {
-	Trace, Memory string
-	Records       uint64
-	Outcomes      map[lin.Outcome]int
-	Failures      []Failure
-	History       []lin.Operation
-	Virtual       time.Duration
+	Seed     uint64              `json:"seed"`
+	Trace    string              `json:"trace"`  // SHA-256 of everything that happened
+	Memory   string              `json:"memory"` // SHA-256 of all memories and disks at the end
+	Outcomes map[lin.Outcome]int `json:"operations"`
+	Writes   int                 `json:"writes_acknowledged"`
+	Fired    map[string]int      `json:"faults"`
+	Reached  map[string]int      `json:"reached"`
+	Failures []Failure           `json:"failures"`
+	Verdict  Verdict             `json:"verdict"`
+	Virtual  float64             `json:"virtual_seconds"`
+	Wall     float64             `json:"wall_seconds"`
+	Records  uint64              `json:"records"`
+
+	History     []lin.Operation  `json:"-"`
+	Annotations []lin.Annotation `json:"-"`
 }
 
-// Run grows the world and lets it live.
-func Run(ctx context.Context, s Setup, p *Programs) *Result {
-	w := newWorld(s, p)
+// Oracles that failed, each once, in the order in which they first did.
+func (r *Result) Oracles() (list []string) {
+	seen := map[string]bool{}
+	for _, f := range r.Failures {
+		if !seen[f.Oracle] {
+			seen[f.Oracle] = true
+			list = append(list, f.Oracle)
+		}
+	}
+	return list
+}
+
+// minWrites is how many acknowledged writes make a run worth something.
+const minWrites = 500
+
+// Run grows the world, lets it live, heals it, and judges it.
+func Run(ctx context.Context, s *schedule.Schedule, o Options) *Result {
+	began := time.Now() // for people; nothing in the world sees it
+	w := newWorld(s, o)
+	defer w.end()
+	w.live()
+	w.recover()
+	r := w.judge(ctx)
+	r.Wall = time.Since(began).Seconds()
+	return r
+}
+
+// live is the time of clients and faults.
+func (w *World) live() {
+	draw := w.stream("start", 0)
 	for _, n := range w.nodes {
-		n.start(ctx)
+		w.timeline.After(time.Duration(draw.IntN(100))*time.Millisecond, n.start)
 	}
-	crowd := w.network.AddHost("c0")
-	c := w.startClient(ctx, crowd, "-clients", fmt.Sprint(s.Clients), "-seed", fmt.Sprint(s.Seed), "-pause", s.Pause.String(), "-keys", fmt.Sprint(s.Keys), "-for", s.Duration.String())
-	w.advance(timeline.Time(s.Duration))
-	end := w.timeline.Now().Add(10 * time.Second)
-	for !c.done && w.timeline.Next(end) {
+	w.nemesis.arm()
+	c := w.Crowd
+	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-seed", fmt.Sprint(w.Seed),
+		"-pause", time.Duration(c.Pause).String(), "-keys", fmt.Sprint(c.Keys), "-value-bytes", fmt.Sprint(c.ValueBytes),
+		"-operations", fmt.Sprint(c.Operations), "-for", time.Duration(w.Duration).String())
+	end := w.timeline.Now().Add(time.Duration(w.Duration))
+	w.advance(end, nil)
+	w.nemesis.heal(w.coreOf())
+	w.advance(end.Add(lastOperations), func() bool { return crowd.done })
+	if !crowd.done {
+		w.fail("operations end", fmt.Sprintf("clients still wait %s after the last fault", lastOperations))
 	}
-	if c.code != 0 {
-		w.fail("client", c.errors.String())
+	if crowd.code != 0 {
+		w.fail("client", crowd.errors.String())
 	}
-	reader := w.startClient(ctx, w.network.AddHost("c1"), "-errand", "read-all", "-first", "1000", "-keys", fmt.Sprint(s.Keys), "-for", "30s")
-	end = w.timeline.Now().Add(40 * time.Second)
-	for !reader.done && w.timeline.Next(end) {
+	crowd.machine.Kill()
+}
+
+// lastOperations bounds how long an operation may take once the faults are over: its own timeout and some slack.
+const lastOperations = 12 * time.Second
+
+// coreOf is the set of nodes that the end of the faults heals: all, or a majority of each shard.
+func (w *World) coreOf() map[*Node]bool {
+	core := map[*Node]bool{}
+	draw := w.stream("core", 0)
+	for shard := range w.Shards {
+		list := w.shard(shard)
+		keep := len(list)
+		if w.Core {
+			keep = len(list)/2 + 1
+		}
+		for _, i := range draw.Perm(len(list))[:keep] {
+			core[list[i]] = true
+		}
 	}
-	if !reader.done || reader.code != 0 {
-		w.fail("final reads", reader.errors.String())
-	}
-	r := &Result{Trace: "", Outcomes: w.history.outcomes(), History: w.history.ops, Virtual: time.Duration(w.timeline.Now()), Records: w.trace.Count()}
+	return core
+}
+
+// judge asks every oracle and sums up.
+func (w *World) judge(ctx context.Context) *Result {
+	r := &Result{Seed: w.Seed, Outcomes: w.history.outcomes(), Writes: w.history.writes(), History: w.history.ops, Virtual: w.now().Seconds(), Fired: w.nemesis.fired, Reached: w.reached}
+	w.judgeHistory(ctx, r)
 	memory := sha256.New()
 	for _, n := range w.nodes {
 		n.machine.HashMemory(memory)
 		n.disk.Hash(memory)
 	}
 	sum := w.trace.Sum()
-	r.Trace, r.Memory = hex.EncodeToString(sum[:]), hex.EncodeToString(memory.Sum(nil))
-	for _, n := range w.nodes {
-		n.machine.Kill()
-	}
-	c.machine.Kill()
-	reader.machine.Kill()
+	r.Trace, r.Memory, r.Records = hex.EncodeToString(sum[:]), hex.EncodeToString(memory.Sum(nil)), w.trace.Count()
 	r.Failures = w.failures
+	switch {
+	case len(r.Failures) > 0:
+		r.Verdict = Failed
+	case r.Verdict != "":
+	case r.Writes < minWrites:
+		r.Verdict = Vacuous
+	default:
+		r.Verdict = Good
+	}
 	return r
+}
+
+func (w *World) judgeHistory(ctx context.Context, r *Result) {
+	report := lin.Check(ctx, w.history.ops, lin.Options{Timeout: time.Minute})
+	switch report.Verdict {
+	case lin.Linearizable:
+	case lin.Undecided:
+		r.Verdict = Undecided
+	default:
+		w.fail("linearizability", fmt.Sprint(report.Verdict))
+	}
+}
+
+// end frees all machines.
+func (w *World) end() {
+	w.flowing = true
+	for _, n := range w.nodes {
+		if n.machine != nil {
+			n.machine.Kill()
+		}
+	}
 }

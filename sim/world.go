@@ -1,157 +1,136 @@
-// Package sim grows a world from a seed: machines that run the real kvorum, a network, disks and clocks with faults, clients,
-// and oracles that watch.
+// Package sim grows a world from a schedule: machines that run the real kvorum, a network, disks and clocks with faults,
+// clients, and oracles that watch.
 package sim
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/machine"
+	"github.com/kvorum/kvorum/sim/schedule"
 	"github.com/kvorum/kvorum/sim/timeline"
 	"github.com/kvorum/kvorum/sim/vnet"
 )
 
 // World is one run. It is not safe for concurrent use; any number of worlds may run side by side.
 type World struct {
-	setup    Setup
-	timeline *timeline.Timeline
-	network  *vnet.Network
-	trace    *machine.Trace
-	nodes    []*Node
-	history  *history
-	say      func(format string, args ...any)
-	lives    int // of machines, for their numbers
-	failures []Failure
-}
-
-// Node is one computer of the cluster.
-type Node struct {
-	Name    string
-	Shard   int
-	world   *World
-	host    *vnet.Host
-	disk    *disk.Disk
-	clock   *machine.Clock
-	machine *machine.Machine // the present life
-	life    int
-	down    bool
+	*schedule.Schedule
+	options    Options
+	timeline   *timeline.Timeline
+	network    *vnet.Network
+	trace      *machine.Trace
+	nodes      []*Node
+	crowd      *vnet.Host // of the clients
+	history    *history
+	nemesis    *nemesis
+	leaders    []*Node // by shard: who last said that it leads
+	failures   []Failure
+	reached    map[string]int                    // probes: it happened that ...
+	lives      int                               // of machines, for their numbers
+	plainLinks map[[2]*vnet.Host]vnet.Conditions // without faults
+	flowing    bool                              // the run is over: what now fails is of no interest
 }
 
 // Failure is what an oracle found.
 type Failure struct {
-	Oracle string
-	At     time.Duration
-	Detail string
+	Oracle string  `json:"oracle"`
+	At     float64 `json:"at"` // seconds of virtual time
+	Detail string  `json:"detail"`
 }
-
-const (
-	apiPort  = 8080
-	peerPort = 7080
-)
 
 // stream makes the random numbers of one subsystem: what one draws never moves another's.
 func (w *World) stream(name string, number int) *rand.Rand {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%d", w.setup.Seed, name, number))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%d", w.Seed, name, number))
 	return rand.New(rand.NewChaCha8(sum))
 }
 
-func newWorld(s Setup, programs *Programs) *World {
+func newWorld(s *schedule.Schedule, o Options) *World {
 	t := &timeline.Timeline{}
-	w := &World{setup: s, timeline: t, trace: machine.NewTrace(s.Keep), say: s.Say}
+	w := &World{Schedule: s, options: o, timeline: t, trace: machine.NewTrace(o.Trace), reached: map[string]int{}, leaders: make([]*Node, s.Shards)}
 	w.network = vnet.New(t, w.stream("network", 0).Uint64())
 	w.history = newHistory(w)
 	for shard := range s.Shards {
 		for i := range s.Replicas {
 			n := &Node{Name: fmt.Sprintf("s%dn%d", shard, i), Shard: shard, world: w, disk: disk.New(), clock: machine.NewClock()}
 			n.host = w.network.AddHost(n.Name)
+			n.disk.Watch = n.watchDisk
 			w.nodes = append(w.nodes, n)
 		}
 	}
-	w.setup.programs = programs
+	w.crowd = w.network.AddHost("clients")
+	w.setLinks()
+	w.nemesis = newNemesis(w)
 	return w
 }
 
-func (w *World) members(shard int) string {
-	var list []string
-	for _, n := range w.nodes {
-		if n.Shard == shard {
-			list = append(list, fmt.Sprintf("%s=%s:%d/%s:%d", n.Name, n.Name, peerPort, n.Name, apiPort))
-		}
-	}
-	return strings.Join(list, ",")
-}
-
-func (w *World) seeds(shard int) string {
-	var list []string
-	for _, n := range w.nodes {
-		if n.Shard != shard {
-			list = append(list, fmt.Sprintf("%s:%d", n.Name, peerPort))
-		}
-	}
-	return strings.Join(list, ",")
-}
-
-func (w *World) endpoints() string {
-	var list []string
-	for _, n := range w.nodes {
-		list = append(list, fmt.Sprintf("http://%s:%d", n.Name, apiPort))
-	}
-	return strings.Join(list, ",")
-}
-
-// start begins a life of the node.
-func (n *Node) start(ctx context.Context) {
-	w := n.world
-	args := []string{"kvorum", "serve", "--cluster=sim", fmt.Sprintf("--shard=%d", n.Shard), "--node=" + n.Name,
-		fmt.Sprintf("--shard-count=%d", w.setup.Shards), "--members=" + w.members(n.Shard),
-		fmt.Sprintf("--listen=0.0.0.0:%d", apiPort), fmt.Sprintf("--peer-listen=0.0.0.0:%d", peerPort),
-		fmt.Sprintf("--advertise-api=%s:%d", n.Name, apiPort), "--data=/data", "--memory-quota=64MiB", "--log-format=json"}
-	if seeds := w.seeds(n.Shard); seeds != "" {
-		args = append(args, "--seeds="+seeds)
-	}
-	args = append(args, w.setup.Flags...)
-	n.life++
-	n.down = false
-	n.host.Start()
-	n.machine = w.startMachine(ctx, machine.Config{
-		Program: w.setup.programs.Node, Args: args, Disk: n.disk, Host: n.host, Clock: n.clock,
-		Random: w.stream("random/"+n.Name, n.life), Schedule: w.stream("schedule/"+n.Name, n.life),
-		Output: func(fd int, b []byte) { w.logged(n, fd, b) },
-		Exited: func(code int, err error) {
-			w.fail("unasked exit", fmt.Sprintf("%s exited with code %d: %v", n.Name, code, err))
-		},
-		DiskDelay: func(kind disk.Kind, _ string, _ int) time.Duration {
-			if kind == disk.Sync {
-				return 300 * time.Microsecond
+// setLinks gives every link delays of its own, so that messages of one instant arrive at different ones.
+func (w *World) setLinks() {
+	draw := w.stream("links", 0)
+	w.plainLinks = map[[2]*vnet.Host]vnet.Conditions{}
+	for _, a := range w.network.Hosts() {
+		for _, b := range w.network.Hosts() {
+			l := w.network.Link(a, b)
+			c := l.Conditions()
+			if a != b {
+				c.Delay = time.Duration(50+draw.IntN(1500)) * time.Microsecond
+				c.Jitter = time.Duration(10+draw.IntN(400)) * time.Microsecond
 			}
-			return 0
-		},
-	})
-}
-
-func (w *World) startMachine(ctx context.Context, c machine.Config) *machine.Machine {
-	c.Number, c.Timeline, c.Trace = w.lives, w.timeline, w.trace
-	w.lives++
-	return machine.Start(ctx, c)
-}
-
-func (w *World) logged(n *Node, _ int, b []byte) {
-	if w.setup.Logs != nil {
-		fmt.Fprintf(w.setup.Logs, "%.6f %s %s", time.Duration(w.timeline.Now()).Seconds(), n.Name, b)
+			l.Set(c)
+			w.plainLinks[[2]*vnet.Host{a, b}] = c
+		}
 	}
 }
+
+// now is the virtual time since the world began.
+func (w *World) now() time.Duration { return time.Duration(w.timeline.Now()) }
 
 func (w *World) fail(oracle, detail string) {
-	w.failures = append(w.failures, Failure{oracle, time.Duration(w.timeline.Now()), detail})
+	if w.flowing || len(w.failures) >= 100 {
+		return
+	}
+	w.failures = append(w.failures, Failure{oracle, w.now().Seconds(), detail})
+	w.say("FAIL %s: %s", oracle, detail)
 }
 
-// advance lets the world go on until the instant.
-func (w *World) advance(end timeline.Time) {
-	for w.timeline.Next(end) {
+// reach counts that something happened that a campaign must have seen.
+func (w *World) reach(probe string) { w.reached[probe]++ }
+
+// say writes a line to the log of the run, and hashes it: a world that says something else is another world.
+func (w *World) say(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	w.trace.Note(int64(w.timeline.Now()), line)
+	w.log("world", line+"\n")
+}
+
+func (w *World) log(who, text string) {
+	if w.options.Log != nil {
+		fmt.Fprintf(w.options.Log, "%12.6f %-7s %s", w.now().Seconds(), who, text)
 	}
+}
+
+// advance lets the world go on until the instant, or until done.
+func (w *World) advance(end timeline.Time, done func() bool) {
+	for (done == nil || !done()) && w.timeline.Next(end) {
+	}
+}
+
+func (w *World) node(name string) *Node {
+	for _, n := range w.nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+func (w *World) shard(shard int) (list []*Node) {
+	for _, n := range w.nodes {
+		if n.Shard == shard {
+			list = append(list, n)
+		}
+	}
+	return list
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvorum/kvorum/client"
@@ -29,6 +30,8 @@ type Config struct {
 	AttemptTimeout, OperationTimeout time.Duration
 	// ValueBytes is the largest padding of a value: most are short, some have this length. Default 64.
 	ValueBytes int
+	// Operations bounds how many all clients together begin; 0: no bound.
+	Operations int64
 }
 
 // DefaultKeys spread over n shards of the last-byte slot function: some share a slot, so their revisions interleave.
@@ -76,11 +79,17 @@ func Run(ctx context.Context, c Config, r Recorder) error {
 		return errors.New("workload: no endpoints")
 	}
 	var crowd sync.WaitGroup
+	var budget *atomic.Int64
+	if c.Operations > 0 {
+		budget = &atomic.Int64{}
+		budget.Store(c.Operations)
+	}
 	for i := range c.Clients {
 		p, err := newPerson(c, c.First+i, r)
 		if err != nil {
 			return err
 		}
+		p.budget = budget
 		crowd.Go(func() {
 			defer p.client.Close()
 			p.live(ctx)
@@ -95,6 +104,7 @@ type person struct {
 	Config
 	number   int
 	recorder Recorder
+	budget   *atomic.Int64 // of operations; nil: no bound
 	client   *client.Client
 	draw     *rand.Rand
 	seen     map[string]uint64 // revision last seen, by key
@@ -117,7 +127,7 @@ func newPerson(c Config, number int, r Recorder) (*person, error) {
 }
 
 func (p *person) live(ctx context.Context) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && (p.budget == nil || p.budget.Add(-1) >= 0) {
 		o := p.next()
 		p.one(o)
 		wait := time.NewTimer(time.Duration(p.draw.ExpFloat64() * float64(p.Pause)))

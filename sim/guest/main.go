@@ -27,6 +27,7 @@ func main() {
 	flag.IntVar(&c.First, "first", 0, "number of the first client")
 	flag.IntVar(&keys, "keys", 12, "number of keys")
 	flag.IntVar(&c.ValueBytes, "value-bytes", 64, "largest value")
+	flag.Int64Var(&c.Operations, "operations", 0, "stop after so many; 0: no bound")
 	flag.DurationVar(&c.Pause, "pause", 50*time.Millisecond, "mean time between operations of a client")
 	flag.StringVar(&endpoints, "endpoints", "", "base URLs, comma separated")
 	flag.DurationVar(&life, "for", time.Minute, "how long to go on")

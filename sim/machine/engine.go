@@ -92,6 +92,11 @@ func hostFunction(f function) api.GoModuleFunction {
 	return api.GoModuleFunc(func(ctx context.Context, module api.Module, stack []uint64) {
 		m := ctx.Value(machineKey{}).(*Machine)
 		m.enter(f.number, f.cost)
+		for i, c := range f.params {
+			if c == 'i' {
+				stack[i] = uint64(uint32(stack[i])) // the upper half is not defined
+			}
+		}
 		result := f.call(m, module.Memory(), stack)
 		m.trace.call(m, f.number, stack[:len(f.params)], result)
 		if f.results != "" {

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kvorum/kvorum/sim/disk"
@@ -100,6 +101,9 @@ func namesOf(modules []hostModule) (names []string) {
 	}
 	return names
 }
+
+// IsFunction reports whether the host function exists.
+func IsFunction(name string) bool { return slices.Contains(functionNames, name) }
 
 // FunctionName is the host function of a trace record's number.
 func FunctionName(number uint32) string {

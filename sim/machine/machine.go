@@ -66,6 +66,7 @@ type Machine struct {
 	exitCode int
 	detail   uint64 // of the present call, for the trace
 	slices   uint64
+	halt     bool
 	signal   uint32 // sent and not yet taken
 
 	lastWords func(api.Memory)
@@ -121,6 +122,12 @@ func (m *Machine) enter(number uint32, cost time.Duration) {
 	m.ran += time.Duration(float64(cost) * m.slowness)
 	if m.Called != nil && m.Called(functionNames[number]) {
 		m.killed = true
+	}
+	if m.halt && !m.parked {
+		m.halt = false
+		m.waiting = m.waiting[:0]
+		m.schedule(m.now())
+		m.park()
 	}
 	if m.killed {
 		panic(errKilled)
@@ -197,6 +204,9 @@ func (m *Machine) Resume() {
 		m.schedule(m.Timeline.Now())
 	}
 }
+
+// Halt makes a machine that is in a host call give the CPU up after the next one, so that the world can act before it goes on.
+func (m *Machine) Halt() { m.halt = true }
 
 // SetSlowness makes host calls cost this many times their usual CPU time.
 func (m *Machine) SetSlowness(factor float64) { m.slowness = factor }
