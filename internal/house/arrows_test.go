@@ -33,7 +33,7 @@ func arrows() map[string]arrow {
 		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network"}, none}, // network: to find free ports
 		"workload":              {[]string{"client", "linearizability", "wire"}, none},
 		"sim":                   {[]string{"client", "linearizability", "wire", "store", "workload", "internal/wasmbuild/wasm"}, nil},
-		"cmd/kvsim":             {[]string{"sim", "sim/build", "sim/machine", "sim/schedule", "linearizability"}, nil},
+		"cmd/kvsim":             {[]string{"sim", "sim/build", "sim/lab", "sim/schedule"}, nil},
 		"internal/wasmbuild":    {none, none},
 		"internal/house":        {none, none},
 	}
