@@ -1,11 +1,6 @@
 package linearizability
 
-import (
-	"fmt"
-	"hash/maphash"
-
-	"github.com/anishathalye/porcupine"
-)
+import "fmt"
 
 // state is what is known of one key at one point of a linearization. Revisions of writes whose reply was lost are not
 // known, so a state stands for a set: with exact the revision is least, without it any revision from least on.
@@ -31,7 +26,7 @@ func (s state) after(present bool, value string, r uint64) (bool, state) {
 	return r > s.least, state{present: present, value: value, least: r, exact: true}
 }
 
-// step is the register with create, update, compare-and-set and delete.
+// step is the model Kvorum: create, update, compare-and-set and delete, with revisions.
 func step(s state, o *Operation) (bool, state) {
 	if o.Outcome == Unknown {
 		return true, s.stepUnknown(o)
@@ -111,20 +106,6 @@ func (s state) stepUnknown(o *Operation) state {
 	return next
 }
 
-// register is the model of one key for porcupine. Inputs are *Operation, outputs are not used.
-func register() porcupine.Model {
-	seed := maphash.MakeSeed()
-	return porcupine.Model{
-		Init: func() any { return state{exact: true} },
-		Step: func(s, input, _ any) (bool, any) { return step(s.(state), input.(*Operation)) },
-		Hash: func(s any) uint64 { return maphash.Comparable(seed, s.(state)) },
-		DescribeOperation: func(input, _ any) string {
-			return input.(*Operation).String()
-		},
-		DescribeState: func(s any) string { return s.(state).String() },
-	}
-}
-
 func (s state) String() string {
 	bound := "≥"
 	if s.exact {
@@ -139,11 +120,14 @@ func (s state) String() string {
 // String is the operation as people write it: cas("b" at 7) -> ok@9.
 func (o *Operation) String() string {
 	call := string(o.Kind) + "("
-	if o.Kind != Get && o.Kind != Delete {
+	if !o.Kind.reads() && o.Kind != Delete {
 		call += fmt.Sprintf("%q", o.Input.Value)
 	}
-	if o.Input.Revision != 0 {
+	switch {
+	case o.Input.Revision != 0:
 		call += fmt.Sprintf(" at %d", o.Input.Revision)
+	case o.Input.ByValue:
+		call += fmt.Sprintf(" if %q", o.Input.Expected)
 	}
 	call += ") -> "
 	switch {
@@ -151,8 +135,12 @@ func (o *Operation) String() string {
 		return call + "unknown"
 	case o.Output.Result == "":
 		return call + string(o.Outcome)
+	case o.Kind == Get && o.Output.Result == OK && o.Output.Revision == 0:
+		return call + fmt.Sprintf("%q", o.Output.Value)
 	case o.Kind == Get && o.Output.Result == OK:
 		return call + fmt.Sprintf("%q@%d", o.Output.Value, o.Output.Revision)
+	case o.Kind == List:
+		return call + fmt.Sprintf("%d items", len(o.Listing.Items))
 	case o.Output.Revision != 0:
 		return call + fmt.Sprintf("%s@%d", o.Output.Result, o.Output.Revision)
 	}
