@@ -30,8 +30,8 @@ type KeyReport struct {
 	Reasons []string    // why not Linearizable, for people; may be empty when Prefix says it
 	History []Operation // what was judged, in order of call
 	Unknown int         // how many of them are of unknown outcome
-	// Prefix is the shortest part of History, by time, that is already a violation; nil unless Search is Violation and
-	// the time sufficed to find it. Its last return is the moment at which the violation shows.
+	// Prefix is the shortest part of History, by time, that is already a violation, as far as the time sufficed to find it;
+	// nil unless Search is Violation. Its last return is the moment at which the violation shows.
 	Prefix []Operation
 }
 
@@ -176,14 +176,26 @@ func (s searcher) checkKey(ctx context.Context, p *part, committed bool) KeyRepo
 	}
 	if len(p.faults) > 0 {
 		r.Search = Violation
-	} else if r.Search = s.search(ctx, p.history); r.Search == Violation {
-		r.Prefix = s.shortestViolation(ctx, p.history)
+	} else {
+		r.Search, r.Prefix = s.searchWithPrefix(ctx, p.history)
 	}
 	r.Verdict = agree(r.Search, r.Replay)
 	if r.Verdict == Disagreement {
 		r.Reasons = append(r.Reasons, "the order of the commits explains every reply, and yet the search says that no order does: one of the two checkers is wrong")
 	}
 	return r
+}
+
+// searchWithPrefix spends no more on the prefix than three times what the verdict took, or two seconds.
+func (s searcher) searchWithPrefix(ctx context.Context, history []Operation) (Verdict, []Operation) {
+	start := time.Now()
+	verdict := s.search(ctx, history)
+	if verdict != Violation {
+		return verdict, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(2*time.Second, 3*time.Since(start)))
+	defer cancel()
+	return verdict, s.shortestViolation(ctx, history)
 }
 
 // agree makes one verdict of two. The replay is the stricter method, as it allows one order only: a violation of that order

@@ -10,9 +10,10 @@ type matcher struct {
 	model     Model
 	history   []Operation
 	elements  []element
-	commitOf  []int // by operation, -1: none
-	writeOf   []int // by element, -1: none
-	ambiguous bool  // some operations could have been assigned otherwise
+	classes   []*class // of writes that are the same
+	commitOf  []int    // by operation, -1: none
+	writeOf   []int    // by element, -1: none
+	ambiguous bool     // some operations could have been assigned otherwise
 	faults    []string
 	guessed   []string // faults that another assignment might not have
 }
@@ -42,11 +43,10 @@ func newMatcher(m Model, history []Operation, elements []element) *matcher {
 
 func (x *matcher) run() {
 	classes := map[write]*class{}
-	var order []*class
 	of := func(w write) *class {
 		if classes[w] == nil {
 			classes[w] = &class{}
-			order = append(order, classes[w])
+			x.classes = append(x.classes, classes[w])
 		}
 		return classes[w]
 	}
@@ -61,11 +61,11 @@ func (x *matcher) run() {
 		c := of(write{e.Kind, e.Input})
 		c.elements = append(c.elements, i)
 	}
-	for _, c := range order {
+	for _, c := range x.classes {
 		x.certain(c)
 	}
-	x.rest(order)
-	for _, c := range order {
+	x.rest()
+	for _, c := range x.classes {
 		x.single(c)
 		x.judge(c)
 	}
@@ -139,9 +139,9 @@ func (x *matcher) fits(o *Operation, e int) bool {
 }
 
 // rest assigns what is left. What was assigned to one class bounds the others, so classes with a choice are done again.
-func (x *matcher) rest(classes []*class) {
+func (x *matcher) rest() {
 	var open []*class
-	for _, c := range classes {
+	for _, c := range x.classes {
 		for _, e := range c.elements {
 			if x.writeOf[e] < 0 {
 				c.open = append(c.open, e)

@@ -28,16 +28,15 @@ func (m Model) replay(p *part) (Verdict, []string) {
 	a.run(p.commits)
 	x := newMatcher(m, p.history, a.elements)
 	x.run()
-	r := &replayer{matcher: x, times: x.times(), key: p}
-	r.cutSegments()
-	r.checkWrites()
-	r.placeReads()
-	r.checkReceipts()
-	r.faults = append(r.faults, x.guessed...)
-	if x.ambiguous && len(r.faults) > 0 && len(a.faults)+len(x.faults)+len(p.commitFaults) == 0 {
-		return Undecided, []string{"writes that can't be told apart were assigned to commits in a way that does not fit; another may"}
+	faults := slices.Concat(p.commitFaults, a.faults, x.faults)
+	guessed := slices.Concat(x.guessed, x.place(false))
+	if len(guessed) > 0 && x.ambiguous && len(faults) == 0 {
+		// Another assignment might do. What is wrong even if those writes could have been at any time is certain.
+		if guessed = x.place(true); len(guessed) == 0 {
+			return Undecided, []string{"writes that can't be told apart were assigned to commits in a way that does not fit; another may"}
+		}
 	}
-	faults := slices.Concat(p.commitFaults, a.faults, x.faults, r.faults)
+	faults = append(faults, guessed...)
 	if len(faults) == 0 {
 		return Linearizable, nil
 	}
@@ -45,6 +44,28 @@ func (m Model) replay(p *part) (Verdict, []string) {
 		faults = append(faults[:maxReasons:maxReasons], fmt.Sprintf("... and %d more", more))
 	}
 	return Violation, faults
+}
+
+// place checks the assignment against real time and looks for the reads' places. With certain it forgets what was guessed.
+func (x *matcher) place(certain bool) []string {
+	r := &replayer{matcher: x}
+	if certain {
+		r.skipped = map[int]bool{}
+		for _, c := range x.classes {
+			if len(c.open) > 0 {
+				x.release(c)
+				for _, i := range c.operations {
+					r.skipped[i] = x.commitOf[i] < 0
+				}
+			}
+		}
+	}
+	r.times = x.times()
+	r.cutSegments()
+	r.checkWrites()
+	r.placeReads()
+	r.checkReceipts()
+	return r.faults
 }
 
 // bounds are explained above. Gap g lies before element g, the last one after all elements.
@@ -78,7 +99,7 @@ type segment struct {
 type replayer struct {
 	*matcher
 	times    bounds
-	key      *part
+	skipped  map[int]bool // operations of which nothing certain is known
 	segments []segment
 	seen     map[seen][]segment
 	faults   []string
@@ -150,7 +171,7 @@ func (r *replayer) placeReads() {
 	floor := 0        // gap of the latest read that has returned
 	for i := range r.history {
 		o := &r.history[i]
-		if !o.Kind.reads() && (r.commitOf[i] >= 0 || o.Outcome != NotApplied) {
+		if !o.Kind.reads() && (r.commitOf[i] >= 0 || o.Outcome != NotApplied || r.skipped[i]) {
 			continue
 		}
 		done := 0
@@ -158,7 +179,7 @@ func (r *replayer) placeReads() {
 			floor = max(floor, over[done].gap)
 		}
 		over = over[done:]
-		gap, ok := r.place(o, floor)
+		gap, ok := r.find(o, floor)
 		if !ok {
 			continue
 		}
@@ -167,8 +188,8 @@ func (r *replayer) placeReads() {
 	}
 }
 
-// place finds the first gap from floor on for one observation.
-func (r *replayer) place(o *Operation, floor int) (gap int, ok bool) {
+// find gives the first gap from floor on for one observation.
+func (r *replayer) find(o *Operation, floor int) (gap int, ok bool) {
 	where := r.where(o)
 	if len(where) == 0 {
 		r.fault("saw what never was: %s", o)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"slices"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -131,8 +132,9 @@ func (s searcher) solve(ctx context.Context, p *problem) Verdict {
 	return Violation
 }
 
-// shortestViolation cuts the history at the first return by which it is a violation. What is under way at the cut counts
-// as unknown; a history cut so is linearizable if the whole is, so the cuts can be searched by halves.
+// shortestViolation cuts the history, which is a violation, at the first return by which it is one. What is under way at
+// the cut counts as unknown; a history cut so is linearizable if the whole is, so the cuts can be searched by halves. Where
+// ctx or the memory doesn't suffice, it gives the shortest that it has found.
 func (s searcher) shortestViolation(ctx context.Context, history []Operation) []Operation {
 	var cuts []int64
 	for _, o := range history {
@@ -141,18 +143,30 @@ func (s searcher) shortestViolation(ctx context.Context, history []Operation) []
 		}
 	}
 	slices.Sort(cuts)
-	low, high := 0, len(cuts)-1 // cuts[high] is known to violate
-	for low < high {
-		middle := (low + high) / 2
-		switch s.search(ctx, cutAt(history, cuts[middle])) {
-		case Violation:
-			high = middle
-		case Linearizable:
-			low = middle + 1
-		case Undecided:
-			return nil
+	high := len(cuts) - 1 // cuts[high] is known to violate
+	halve := func(violates func([]Operation) bool) {
+		for low := 0; low < high && ctx.Err() == nil; {
+			middle := (low + high) / 2
+			if violates(cutAt(history, cuts[middle])) {
+				high = middle
+			} else {
+				low = middle + 1
+			}
 		}
 	}
+	if prepare(s.model, history, false).hopeless {
+		halve(func(cut []Operation) bool { return prepare(s.model, cut, false).hopeless }) // costs next to nothing
+	}
+	deadline, limited := ctx.Deadline()
+	halve(func(cut []Operation) bool {
+		ctx := ctx
+		if limited { // one hard cut must not use up the time of all
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/4)
+			defer cancel()
+		}
+		return s.search(ctx, cut) == Violation
+	})
 	return cutAt(history, cuts[high])
 }
 
