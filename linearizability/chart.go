@@ -90,7 +90,7 @@ func (c *chart) text(x, y float64, class, format string, args ...any) {
 
 // began opens a plot with a title, and gives its upper edge.
 func (c *chart) began(title string) float64 {
-	c.text(chartLeft, float64(c.y-8), "title", "%s", title)
+	c.text(chartLeft+4, float64(c.y-8), "title", "%s", title)
 	return float64(c.y)
 }
 
@@ -165,10 +165,11 @@ func (c *chart) latency(all []Operation) {
 		rank         float64
 	}{{"longest", "longest", 1}, {"p99", "99 %", 0.99}, {"median", "median", 0.5}} {
 		var points []string
+		var last, lastY float64
 		flush := func() {
 			if len(points) == 1 { // a column by itself would not be seen
-				x, y, _ := strings.Cut(points[0], ",")
-				points = append(points, x+".9,"+y)
+				points = append(points, pointAt(last+0.45, lastY))
+				points[0] = pointAt(last-0.45, lastY)
 			}
 			if len(points) > 0 {
 				c.Lines = append(c.Lines, polyline{strings.Join(points, " "), q.class, q.title})
@@ -182,11 +183,17 @@ func (c *chart) latency(all []Operation) {
 			}
 			slices.Sort(columns[i])
 			v := columns[i][min(len(columns[i])-1, int(q.rank*float64(len(columns[i]))))]
-			points = append(points, fmt.Sprintf("%.0f,%.1f", chartLeft+(float64(i)+0.5)*chartWidth/chartColumns, y0+plotHeight*(high-v)/(high-low)))
+			last, lastY = float64(i)+0.5, y0+plotHeight*(high-v)/(high-low)
+			points = append(points, pointAt(last, lastY))
 		}
 		flush()
 	}
 	c.y += plotHeight + plotGap
+}
+
+// pointAt is a point of a line, columns from the left.
+func pointAt(column, y float64) string {
+	return fmt.Sprintf("%.1f,%.1f", chartLeft+column*chartWidth/chartColumns, y)
 }
 
 // axis draws the time.

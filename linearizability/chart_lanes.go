@@ -111,12 +111,20 @@ func (c *chart) lanes(all []Annotation) {
 		if id.kind == "fault" {
 			class = "fault"
 		}
-		for _, a := range byLane[id] {
+		slices.SortStableFunc(byLane[id], func(a, b Annotation) int { return cmp.Compare(a.Start, b.Start) })
+		for i, a := range byLane[id] {
 			end := max(a.Start, a.End)
-			c.bar(a.Start, end, class, fmt.Sprintf("%s %s: %s, at %s", a.Kind, a.Node, a.Text, c.moment(a.Start)))
-			if x := c.x(a.Start); c.x(end)-x > 7*float64(len(a.Text)) {
-				c.text(x+4, float64(c.y)+laneHeight*0.7, "inside", "%s", a.Text)
+			room := float64(chartLeft + chartWidth)
+			if i+1 < len(byLane[id]) {
+				room = c.x(byLane[id][i+1].Start)
 			}
+			c.bar(a.Start, end, class, fmt.Sprintf("%s %s: %s, at %s", a.Kind, a.Node, a.Text, c.moment(a.Start)))
+			switch x, needed := c.x(a.Start), 6.8*float64(len(a.Text))+8; {
+			case c.x(end)-x > needed:
+				c.text(x+4, float64(c.y)+laneHeight*0.7, "inside", "%s", a.Text)
+			case room-c.x(end) > needed:
+				c.text(c.x(end)+6, float64(c.y)+laneHeight*0.7, "beside", "%s", a.Text)
+			} // else: in the title, for the pointer
 		}
 		c.y += laneHeight
 	}

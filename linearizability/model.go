@@ -1,6 +1,9 @@
 package linearizability
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // state is what is known of one key at one point of a linearization. Revisions of writes whose reply was lost are not
 // known, so a state stands for a set: with exact the revision is least, without it any revision from least on.
@@ -119,17 +122,17 @@ func (s state) String() string {
 
 // String is the operation as people write it: cas("b" at 7) -> ok@9.
 func (o *Operation) String() string {
-	call := string(o.Kind) + "("
+	var asked []string
 	if !o.Kind.reads() && o.Kind != Delete {
-		call += fmt.Sprintf("%q", o.Input.Value)
+		asked = append(asked, fmt.Sprintf("%q", o.Input.Value))
 	}
 	switch {
 	case o.Input.Revision != 0:
-		call += fmt.Sprintf(" at %d", o.Input.Revision)
+		asked = append(asked, fmt.Sprintf("at %d", o.Input.Revision))
 	case o.Input.ByValue:
-		call += fmt.Sprintf(" if %q", o.Input.Expected)
+		asked = append(asked, fmt.Sprintf("if %q", o.Input.Expected))
 	}
-	call += ") -> "
+	call := string(o.Kind) + "(" + strings.Join(asked, " ") + ") -> "
 	switch {
 	case o.Outcome == Unknown:
 		return call + "unknown"

@@ -122,15 +122,16 @@ func (s searcher) solve(ctx context.Context, p *problem) Verdict {
 		return Violation
 	}
 	b := &budget{ctx: ctx, limit: s.memory, each: p.entryBytes()}
-	ok := porcupine.CheckEvents(p.porcupineModel(b), p.events())
 	switch {
-	case ok:
+	case checkProblem(p.porcupineModel(b), p):
 		return Linearizable // complete, even if the bound was reached with the last step
 	case b.stopped:
 		return Undecided
 	}
 	return Violation
 }
+
+func checkProblem(m porcupine.Model, p *problem) bool { return porcupine.CheckEvents(m, p.events()) }
 
 // shortestViolation cuts the history, which is a violation, at the first return by which it is one. What is under way at
 // the cut counts as unknown; a history cut so is linearizable if the whole is, so the cuts can be searched by halves. Where
