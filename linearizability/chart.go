@@ -94,8 +94,6 @@ func (c *chart) began(title string) float64 {
 	return float64(c.y)
 }
 
-var outcomeClasses = [3]string{"applied", "notapplied", "unknown"}
-
 // throughput is operations per second by outcome: the definite ones when they returned, the unknown when they were called.
 func (c *chart) throughput(all []Operation) {
 	var counts [chartColumns][3]int
@@ -121,7 +119,7 @@ func (c *chart) throughput(all []Operation) {
 	width := float64(chartWidth) / chartColumns
 	for i, n := range counts {
 		y := y0 + plotHeight
-		for k, class := range outcomeClasses {
+		for k, class := range [3]string{"applied", "notapplied", "unknown"} {
 			height := plotHeight * float64(n[k]) / float64(top)
 			if n[k] == 0 {
 				continue

@@ -62,11 +62,11 @@ func (c *chart) bar(from, to int64, class, title string) {
 }
 
 // unavailable finds the windows between two answers that are far longer than usual (50 times the median and 1/200 of the
-// whole) and in which some operation was under way.
+// whole) and in which somebody asked in vain: called and learnt nothing, or waited for that long.
 func unavailable(all []*Operation, start, end int64) (windows []window) {
 	answers := []int64{start, end}
 	for _, o := range all {
-		if o.Outcome != Unknown && o.Output.Result != "" {
+		if o.Output.Result != "" {
 			answers = append(answers, o.Return)
 		}
 	}
@@ -79,9 +79,13 @@ func unavailable(all []*Operation, start, end int64) (windows []window) {
 	long := max(50*gaps[len(gaps)/2], (end-start)/200)
 	for i := 1; i < len(answers); i++ {
 		w := window{answers[i-1], answers[i]}
-		if w.to-w.from > long && slices.ContainsFunc(all, func(o *Operation) bool {
-			return o.Call < w.to && (o.Outcome == Unknown && o.Call >= w.from || o.Outcome != Unknown && o.Return > w.from)
-		}) {
+		inVain := func(o *Operation) bool {
+			if o.Output.Result == "" {
+				return w.from <= o.Call && o.Call < w.to
+			}
+			return min(o.Return, w.to)-max(o.Call, w.from) > long
+		}
+		if w.to-w.from > long && slices.ContainsFunc(all, inVain) {
 			windows = append(windows, w)
 		}
 	}

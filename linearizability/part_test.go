@@ -172,7 +172,7 @@ func TestRegistersAgreeWithTryingAllOrders(t *testing.T) {
 
 // TestMemoryIsBounded: a search that can't end remembers about as much as it may, and then gives up.
 func TestMemoryIsBounded(t *testing.T) {
-	const limit = 64 << 20
+	const limit = 16 << 20
 	history := hardHistory(40)
 	p := prepare(Kvorum, history, false)
 	var before, after runtime.MemStats
@@ -195,7 +195,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Fatal("the search ended by itself")
 	}
 	t.Logf("limit %d MiB, live heap at the limit %d MiB", limit>>20, live>>20)
-	if live > limit*5/4 || live < limit/4 {
+	if live > limit*5/4 || live < limit/3 {
 		t.Errorf("the live heap was %d bytes with a limit of %d", live, limit)
 	}
 	if got := Check(context.Background(), history, Options{MaxMemory: limit}).Verdict; got != Undecided {

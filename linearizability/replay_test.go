@@ -28,11 +28,6 @@ func receipt(index uint64, o Operation) Operation {
 	return o
 }
 
-func unseen(o Operation) Operation {
-	o.Outcome, o.Output, o.Return = Unknown, Output{}, Open
-	return o
-}
-
 var replayCases = []struct {
 	name    string
 	history []Operation
