@@ -76,6 +76,7 @@ func TestVerdictsOnEDN(t *testing.T) {
 		{"two keys, one stale", Violation, "0 invoke write [:x 1]; 0 ok write [:x 1]; 0 invoke read [:x nil]; 0 ok read [:x nil]"},
 		{"an unknown value that a cas finds", Linearizable, "0 invoke write 1; 0 info write 1; 1 invoke cas [1 2]; 1 ok cas [1 2]; 1 invoke read nil; 1 ok read 2"},
 		{"two unknown values, cas finds the later", Linearizable, "0 invoke write 1; 0 info write 1; 2 invoke write 5; 2 info write 5; 1 invoke cas [5 2]; 1 ok cas [5 2]"},
+		{"two unknown values, cas finds the later first", Linearizable, "0 invoke write 5; 0 info write 5; 2 invoke write 1; 2 info write 1; 1 invoke cas [1 3]; 1 ok cas [1 3]; 1 invoke cas [5 4]; 1 ok cas [5 4]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var file strings.Builder

@@ -50,15 +50,21 @@ func (x *matcher) run() {
 		}
 		return classes[w]
 	}
+	known := map[string]bool{}
 	for i := range x.history {
 		if o := &x.history[i]; !o.Kind.reads() {
+			known[o.Input.IdempotencyKey] = true
 			c := of(write{o.Kind, o.Input})
 			c.operations = append(c.operations, i)
 		}
 	}
 	for i := range x.elements {
 		e := x.elements[i].commit
-		c := of(write{e.Kind, e.Input})
+		input := e.Input
+		if !known[input.IdempotencyKey] {
+			input.IdempotencyKey = "" // the client library's own
+		}
+		c := of(write{e.Kind, input})
 		c.elements = append(c.elements, i)
 	}
 	for _, c := range x.classes {
