@@ -155,6 +155,8 @@ func (x *matcher) rest() {
 		}
 		if len(c.open) > 0 {
 			open = append(open, c)
+			// Unknown ones are interchangeable, the earliest call being the best; others are not.
+			x.ambiguous = x.ambiguous || slices.ContainsFunc(c.operations, func(i int) bool { return x.commitOf[i] < 0 && x.history[i].Outcome != Unknown })
 		}
 	}
 	for round := range maxRounds {
@@ -186,21 +188,17 @@ func (x *matcher) release(c *class) {
 func (x *matcher) choose(c *class) {
 	t := x.times()
 	for _, e := range c.open {
-		best, candidates := -1, 0
+		best := -1
 		for _, i := range c.operations {
 			o := &x.history[i]
 			if x.commitOf[i] >= 0 || !x.fits(o, e) || o.Call > t.high[e+1] || o.Return < t.low[e] || o.hasReceipt() && !x.namesPlace(o, e) {
 				continue
-			}
-			if o.Outcome != Unknown {
-				candidates++
 			}
 			if best < 0 || o.Return < x.history[best].Return {
 				best = i
 			}
 		}
 		if best >= 0 {
-			x.ambiguous = x.ambiguous || candidates > 1 || candidates == 1 && !x.history[best].hasReceipt()
 			x.match(best, e)
 		}
 	}
@@ -209,6 +207,9 @@ func (x *matcher) choose(c *class) {
 // single says of an operation and a commit that are left over together that they belong together, although they don't fit:
 // that explains more than calling both of them strangers.
 func (x *matcher) single(c *class) {
+	if x.ambiguous {
+		return
+	}
 	var operations, elements []int
 	for _, i := range c.operations {
 		if x.commitOf[i] < 0 && x.history[i].Output.Result == OK {
@@ -231,7 +232,7 @@ func (x *matcher) judge(c *class) {
 		i, commit := x.writeOf[e], x.elements[e].commit
 		switch {
 		case i < 0:
-			x.report(x.spareOperation(c, e), "executed, but no operation of the history asked for it (again): %s", commit)
+			x.report(!x.tooMany(c), "executed, but no operation of the history asked for it (again): %s", commit)
 		case !x.fits(&x.history[i], e):
 			x.report(false, "the reply is not what the machine did: %s, but %s", &x.history[i], commit)
 		case x.history[i].hasReceipt() && !x.namesPlace(&x.history[i], e):
@@ -241,7 +242,7 @@ func (x *matcher) judge(c *class) {
 	}
 	for _, i := range c.operations {
 		if o := &x.history[i]; x.commitOf[i] < 0 && !o.Kind.reads() && o.Output.Result == OK {
-			x.report(x.spareElement(c, o), "acknowledged, but not among the commits: %s", o)
+			x.report(x.enough(c, o), "acknowledged, but not among the commits: %s", o)
 		}
 	}
 }
@@ -255,10 +256,47 @@ func (x *matcher) report(guessed bool, format string, args ...any) {
 	}
 }
 
-func (x *matcher) spareOperation(c *class, e int) bool {
-	return slices.ContainsFunc(c.operations, func(i int) bool { return x.commitOf[i] < 0 && x.fits(&x.history[i], e) })
+// tooMany reports whether, whatever the times, no assignment finds an operation for each commit of the class: those with a
+// reply can only be commits with that output, the unknown ones any.
+func (x *matcher) tooMany(c *class) bool {
+	missing := map[Output]int{}
+	for _, e := range c.elements {
+		missing[x.kindOf(x.elements[e].commit.Output)]++
+	}
+	unknown := 0
+	for _, i := range c.operations {
+		if o := &x.history[i]; o.Outcome == Unknown {
+			unknown++
+		} else {
+			missing[x.kindOf(o.Output)]--
+		}
+	}
+	for _, n := range missing {
+		unknown -= max(0, n)
+	}
+	return unknown < 0
 }
 
-func (x *matcher) spareElement(c *class, o *Operation) bool {
-	return slices.ContainsFunc(c.elements, func(e int) bool { return x.writeOf[e] < 0 && x.fits(o, e) })
+// enough reports whether, whatever the times, there are as many commits as operations with the reply of o.
+func (x *matcher) enough(c *class, o *Operation) bool {
+	n := 0
+	for _, e := range c.elements {
+		if x.fits(o, e) {
+			n++
+		}
+	}
+	for _, i := range c.operations {
+		if other := &x.history[i]; other.Outcome != Unknown && x.kindOf(other.Output) == x.kindOf(o.Output) {
+			n--
+		}
+	}
+	return n >= 0
+}
+
+// kindOf is an output without what a reply may leave out.
+func (x *matcher) kindOf(out Output) Output {
+	if out.Result == OK || x.model == Register {
+		out.Revision = 0
+	}
+	return out
 }
