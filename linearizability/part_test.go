@@ -69,6 +69,7 @@ func TestIdempotencyKeysMakeOneWrite(t *testing.T) {
 		{"refusals are remembered", Linearizable, []Operation{under("q", at(1, 2, refused(update("a", 0), 0))), at(3, 4, put("b", 1)), under("q", at(5, 6, refused(update("a", 0), 0)))}},
 		{"executed again", Violation, []Operation{under("q", at(1, 2, put("a", 1))), under("q", at(3, 4, put("a", 2)))}},
 		{"two requests under one key", Violation, []Operation{under("q", at(1, 2, put("a", 1))), under("q", at(3, 4, put("b", 2)))}},
+		{"two requests, one reply", Violation, []Operation{under("q", at(1, 2, put("a", 1))), under("q", at(3, 4, put("b", 1)))}},
 		{"a lost one is the one that is answered", Violation, []Operation{under("q", lost(1, put("a", 0))), at(3, 4, read("a", 1)), under("q", at(5, 6, put("a", 2)))}},
 		{"a lost one of another request never was", Violation, []Operation{under("q", lost(1, put("a", 0))), under("q", at(2, 3, put("b", 1))), at(4, 5, read("a", 2))}},
 		{"lost twice, executed once", Violation, []Operation{under("q", lost(1, put("a", 0))), under("q", lost(2, put("a", 0))), at(3, 4, read("a", 1)), at(5, 6, read("a", 2))}},
@@ -77,6 +78,19 @@ func TestIdempotencyKeysMakeOneWrite(t *testing.T) {
 	} {
 		if got := Check(context.Background(), c.history, Options{}).Verdict; got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestAbsentIsNoValue: not even the empty one.
+func TestAbsentIsNoValue(t *testing.T) {
+	swap := Operation{Kind: CAS, Input: Input{Value: "b", ByValue: true}, Output: Output{Result: OK}, Outcome: Applied}
+	empty := Operation{Kind: Put, Output: Output{Result: OK}, Outcome: Applied}
+	for want, history := range map[Verdict][]Operation{
+		Violation: {at(1, 2, swap)}, Linearizable: {at(1, 2, empty), at(3, 4, swap)},
+	} {
+		if got := Check(context.Background(), history, Options{Model: Register}).Verdict; got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }
@@ -184,14 +198,14 @@ func TestMemoryIsBounded(t *testing.T) {
 	step := m.Step
 	m.Step = func(s, in, out any) (bool, any) {
 		ok, next := step(s, in, out)
-		if b.stopped && live == 0 { // everything is still remembered
+		if b.stopped.Load() && live == 0 { // everything is still remembered
 			runtime.GC()
 			runtime.ReadMemStats(&after)
 			live = after.HeapAlloc - before.HeapAlloc
 		}
 		return ok, next
 	}
-	if checkProblem(m, p) || !b.stopped {
+	if checkProblem(m, p) || !b.stopped.Load() {
 		t.Fatal("the search ended by itself")
 	}
 	t.Logf("limit %d MiB, live heap at the limit %d MiB", limit>>20, live>>20)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -46,14 +47,14 @@ func (p *problem) step(from place, in *input) (bool, place) {
 }
 
 // budget bounds one search. Porcupine remembers every configuration it has been in; it has no bound of its own, and is
-// stopped here by a model in which nothing is possible any more.
+// stopped here by a model in which nothing is possible any more. It searches the keys of a page side by side.
 type budget struct {
 	ctx     context.Context
 	limit   int64 // bytes
 	each    int64 // of one configuration
-	used    int64
-	steps   int
-	stopped bool
+	used    atomic.Int64
+	steps   atomic.Int64
+	stopped atomic.Bool
 }
 
 // entryBytes is what a configuration of n operations takes: bitset, state, and its share of the map and the stack.
@@ -63,11 +64,10 @@ func (p *problem) entryBytes() int64 {
 }
 
 func (b *budget) spent() bool {
-	b.steps++
-	if b.steps%1024 == 0 && b.ctx.Err() != nil || b.used > b.limit {
-		b.stopped = true
+	if b.steps.Add(1)%1024 == 0 && b.ctx.Err() != nil || b.used.Load() > b.limit {
+		b.stopped.Store(true)
 	}
-	return b.stopped
+	return b.stopped.Load()
 }
 
 // porcupineModel is the problem for porcupine. Inputs are *input, outputs are not used.
@@ -81,7 +81,7 @@ func (p *problem) porcupineModel(b *budget) porcupine.Model {
 			}
 			ok, to := p.step(from.(place), in.(*input))
 			if ok {
-				b.used += b.each
+				b.used.Add(b.each)
 			}
 			return ok, to
 		},
@@ -89,7 +89,7 @@ func (p *problem) porcupineModel(b *budget) porcupine.Model {
 			if x.(place) != y.(place) {
 				return false
 			}
-			b.used -= b.each // it has been here before
+			b.used.Add(-b.each) // it has been here before
 			return true
 		},
 		Hash:              func(at any) uint64 { return maphash.Comparable(seed, at.(place)) },
@@ -125,7 +125,7 @@ func (s searcher) solve(ctx context.Context, p *problem) Verdict {
 	switch {
 	case checkProblem(p.porcupineModel(b), p):
 		return Linearizable // complete, even if the bound was reached with the last step
-	case b.stopped:
+	case b.stopped.Load():
 		return Undecided
 	}
 	return Violation
