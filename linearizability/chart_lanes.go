@@ -57,8 +57,8 @@ func (c *chart) lane(name string) {
 }
 
 func (c *chart) bar(from, to int64, class, title string) {
-	x := c.x(max(from, c.start))
-	c.Rectangles = append(c.Rectangles, rectangle{x, float64(c.y) + 3, max(2.5, c.x(min(to, c.end))-x), laneHeight - 6, class, title})
+	x := c.x(from)
+	c.Rectangles = append(c.Rectangles, rectangle{x, float64(c.y) + 3, max(2.5, c.x(to)-x), laneHeight - 6, class, title})
 }
 
 // unavailable finds the windows between two answers that are far longer than usual (50 times the median and 1/200 of the
