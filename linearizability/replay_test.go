@@ -68,6 +68,8 @@ var replayCases = []struct {
 	{"revision given again", []Operation{at(1, 2, put("a", 2)), lost(3, put("b", 0))}, []Commit{did(1, put("a", 2)), did(2, del(3)), did(3, put("b", 3))}, Linearizable, Violation, "broke the rules"},
 	{"lying receipt of a write", []Operation{receipt(5, at(1, 2, put("a", 1)))}, []Commit{did(4, put("a", 1))}, Linearizable, Violation, "the receipt of put"},
 	{"lying receipt of a read", []Operation{at(1, 2, put("a", 1)), receipt(3, at(3, 4, read("a", 1)))}, []Commit{did(4, put("a", 1))}, Linearizable, Violation, "the receipt of get"},
+	{"one delete too many, whichever it was", []Operation{at(1, 2, missing()), at(3, 4, missing())}, []Commit{did(1, missing()), did(2, missing()), did(3, missing())}, Linearizable, Violation, "asked for it (again)"},
+	{"one delete too few, whichever it was", []Operation{at(1, 2, put("a", 1)), at(3, 4, del(0)), at(5, 6, put("b", 3)), at(7, 8, del(0))}, []Commit{did(1, put("a", 1)), did(2, del(2)), did(3, put("b", 3))}, Linearizable, Violation, "not among the commits"},
 	{"two machines differ", []Operation{at(1, 2, put("a", 1))}, []Commit{did(1, put("a", 1)), did(1, put("b", 1))}, Linearizable, Violation, "two machines"},
 	{"two shards in one epoch", []Operation{at(1, 2, put("a", 1)), at(3, 4, put("b", 2))}, []Commit{did(1, put("a", 1)), {Shard: 1, Index: 1, Kind: Put, Key: "k", Input: Input{Value: "b"}, Output: Output{Result: OK, Revision: 2}}}, Linearizable, Violation, "two shards"},
 }
