@@ -4,7 +4,7 @@
 GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?= .
-CONCURRENT = ./client ./network ./node ./peer ./replica/... ./shardrouter/... ./store
+CONCURRENT = ./client ./linearizability ./network ./node ./peer ./replica/... ./shardrouter/... ./store
 
 .PHONY: help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images compose-v2-check build clean
 

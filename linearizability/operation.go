@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -204,17 +205,19 @@ func (o *Operation) validateListing() error {
 // validateFor adds what the model asks for.
 func (o *Operation) validateFor(m Model) error {
 	if m == Register {
+		if o.Input.Revision != 0 {
+			return errors.New("the model register compares values: give input.expected, not input.revision")
+		}
 		return nil
 	}
-	if o.Output.Result == OK && !o.Kind.reads() && o.Kind != Delete && o.Output.Revision == 0 || o.Kind == Get && o.Output.Result == OK && o.Output.Revision == 0 {
+	ok, written := o.Output.Result == OK, !o.Kind.reads() && o.Kind != Delete
+	switch {
+	case o.Input.ByValue:
+		return errors.New("the model kvorum compares revisions: give input.revision, not input.expected")
+	case ok && (written || o.Kind == Get) && o.Output.Revision == 0:
 		return fmt.Errorf("result ok of a %s needs output.revision in the model kvorum", o.Kind)
-	}
-	if o.Listing != nil {
-		for _, item := range o.Listing.Items {
-			if item.Revision == 0 {
-				return fmt.Errorf("listed key %q needs a revision in the model kvorum", item.Key)
-			}
-		}
+	case o.Kind == List && slices.ContainsFunc(o.Listing.Items, func(i Item) bool { return i.Revision == 0 }):
+		return errors.New("listed keys need a revision in the model kvorum")
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ func arrows() map[string]arrow {
 		"node":                  {[]string{"replica", "replica/controller", "shardrouter", "shardrouter/proxysync", "store", "peer", "network", "wire"}, nil}, // it wires them all
 		"client":                {[]string{"wire", "network"}, none},
 		"cmd/kvorum":            {[]string{"node", "client", "wire", "network"}, nil},
+		"cmd/lincheck":          {[]string{"linearizability"}, nil},
 		"linearizability":       {none, []string{"github.com/anishathalye/porcupine"}},
 		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network"}, none}, // network: to find free ports
 		"workload":              {[]string{"client", "linearizability", "wire"}, none},
