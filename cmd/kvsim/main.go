@@ -48,6 +48,8 @@ type cli struct {
 	Campaign campaignCmd `cmd:"" help:"Run many worlds and sum up."`
 	Replay   replayCmd   `cmd:"" help:"Run the schedule of a folder or file again."`
 	Shrink   shrinkCmd   `cmd:"" help:"Make a failing schedule small."`
+	Hunt     huntCmd     `cmd:"" help:"Build the node with a patch and look for a seed that shows it."`
+	Mutants  mutantsCmd  `cmd:"" help:"Hunt all mutants and print the kill table."`
 	Faults   faultsCmd   `cmd:"" help:"List the fault classes."`
 	Oracles  oraclesCmd  `cmd:"" help:"List the oracles."`
 	Probes   probesCmd   `cmd:"" help:"List what campaigns must have seen."`
@@ -107,6 +109,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	fmt.Fprintf(stderr, "kvsim: %v\n", err)
 	return exitUsage
 }
+
+const defaultDuration = time.Minute
 
 // world is the flags of what is drawn.
 type world struct {

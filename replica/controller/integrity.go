@@ -186,7 +186,11 @@ func (c *Controller) checkEntries(log *logStore, snapshot uint64) error {
 	}
 	var entry raft.Log
 	for i := first; i <= last && i > 0; i++ {
-		if err := log.GetLog(i, &entry); err != nil {
+		err := log.GetLog(i, &entry)
+		if err == raft.ErrLogNotFound && i <= snapshot {
+			continue // an installed snapshot leaves old entries behind it and a gap up to it: nobody needs either
+		}
+		if err != nil {
 			return fmt.Errorf("data folder %s: log entry %d is damaged (%w); %s", c.cfg.DataDir, i, err, howToReplace)
 		}
 		if entry.Index != i {

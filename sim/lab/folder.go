@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ const (
 	ResultFile   = "result.json"
 	HistoryFile  = "history.jsonl"
 	LogFile      = "log.txt"
+	CommitsFile  = "commits.jsonl"
+	ReportFolder = "report" // index.html to begin with
 	markFile     = ".kvsim" // says that the folder is kvsim's to replace
 )
 
@@ -73,7 +76,19 @@ func (f *Folder) Finish(s *schedule.Schedule, r *sim.Result) error {
 			return e.Encode(r)
 		}),
 		f.write(HistoryFile, func(w io.Writer) error { return writeHistory(w, r) }),
+		f.write(CommitsFile, func(w io.Writer) error { return writeCommits(w, r) }),
+		lin.WriteReport(context.Background(), filepath.Join(f.path, ReportFolder), lin.History{Model: lin.Kvorum, Operations: r.History, Annotations: r.Annotations}, *r.Report),
 	)
+}
+
+func writeCommits(w io.Writer, r *sim.Result) error {
+	commits := lin.NewCommitWriter(w)
+	for _, c := range r.Commits {
+		if err := commits.Write(c); err != nil {
+			return err
+		}
+	}
+	return commits.Flush()
 }
 
 func writeHistory(w io.Writer, r *sim.Result) error {

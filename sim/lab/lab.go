@@ -22,6 +22,7 @@ type Lab struct {
 // Config of a lab. Only Root is needed.
 type Config struct {
 	Build       build.Config
+	Throwaway   bool // the programs are not worth a place in the cache
 	Interpreter bool // slow; to check wazero's compiler
 }
 
@@ -31,11 +32,19 @@ func New(ctx context.Context, c Config) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
+	return load(ctx, c, built)
+}
+
+func load(ctx context.Context, c Config, built build.Programs) (*Lab, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("no cache folder: %w", err)
 	}
-	engine, err := machine.NewEngine(ctx, machine.Options{Interpreter: c.Interpreter, Cache: filepath.Join(cache, "kvorum", "machines")})
+	options := machine.Options{Interpreter: c.Interpreter, Cache: filepath.Join(cache, "kvorum", "machines")}
+	if c.Throwaway {
+		options.Cache = ""
+	}
+	engine, err := machine.NewEngine(ctx, options)
 	if err != nil {
 		return nil, err
 	}
