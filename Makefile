@@ -4,7 +4,7 @@
 GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?= .
-CONCURRENT = ./client ./network ./node ./peer ./replica/... ./shardrouter/... ./store
+CONCURRENT = ./client ./linearizability ./network ./node ./peer ./replica/... ./shardrouter/... ./store
 # The tests behind the build tag deploy, "TestA|TestB".
 DEPLOYED = $(shell grep -l "^//go:build deploy" jepsen-lite/*_test.go | xargs sed -n "s/^func \(Test[A-Za-z0-9]*\).t .*/\1/p" | paste -sd "|")
 

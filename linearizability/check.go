@@ -1,31 +1,37 @@
 package linearizability
 
 import (
+	"cmp"
 	"context"
+	"runtime"
 	"slices"
-	"strings"
+	"sync"
 	"time"
-
-	"github.com/anishathalye/porcupine"
 )
 
-// Verdict is one of three. Undecided is no licence: a run whose history can't be decided has not passed.
+// Verdict on a key or a history. Undecided is no licence: a run whose history can't be decided has not passed.
 type Verdict string
 
 const (
 	Linearizable Verdict = "linearizable"
 	Violation    Verdict = "violation"
 	Undecided    Verdict = "undecided"
+	// Disagreement: the replay found an order that explains everything and the search proved that there is none. One of
+	// the two has a bug.
+	Disagreement Verdict = "error"
 )
 
 // KeyReport is the verdict on one key.
 type KeyReport struct {
 	Key     string
 	Verdict Verdict
+	Search  Verdict     // porcupine's alone
+	Replay  Verdict     // of the commit order alone; "" without Options.Commits
+	Reasons []string    // why not Linearizable, for people; may be empty when Prefix says it
 	History []Operation // what was judged, in order of call
 	Unknown int         // how many of them are of unknown outcome
-	// Prefix is the shortest part of History, by time, that is already a violation; nil unless Verdict is Violation and
-	// the time sufficed to find it. Its last return is the moment at which the violation shows.
+	// Prefix is the shortest part of History, by time, that is already a violation, as far as the time sufficed to find it;
+	// nil unless Search is Violation. Its last return is the moment at which the violation shows.
 	Prefix []Operation
 }
 
@@ -36,30 +42,68 @@ type Report struct {
 	Judged     int         // of those
 	Dropped    int         // said nothing: not applied, or a read that failed
 	Weak       int         // reads that asked for less than linearizable
-	Keys       []KeyReport // violations first, then undecided, then linearizable; within each the smallest history first
+	Keys       []KeyReport // disagreements first, then violations, undecided, linearizable; within each the smallest history first
 	Elapsed    time.Duration
 }
 
-// Options of Check.
+// Options of Check. The zero value is fit for use.
 type Options struct {
+	Model Model // "": Kvorum
 	// Timeout bounds the whole check; what is not decided by then is Undecided. 0: no bound.
 	Timeout time.Duration
+	// MaxMemory bounds what all searches together remember, bytes; a key that would need more is Undecided. 0: 1 GiB.
+	MaxMemory int64
+	// Workers judge so many keys at once. 0: one for each CPU.
+	Workers int
+	// Commits is the complete commit log; nil: only search. An empty one that is not nil says that nothing was committed.
+	Commits []Commit
+	// Progress is called after each key, never twice at once. May be nil.
+	Progress func(Progress)
+}
+
+// Progress says how far Check is.
+type Progress struct {
+	Keys, TotalKeys             int // judged, of how many
+	Operations, TotalOperations int
+	Violations, Undecided       int // keys so far
+}
+
+// defaultMemory is Options.MaxMemory where none is given, bytes.
+const defaultMemory = 1 << 30
+
+func (opt Options) withDefaults() Options {
+	if opt.Model == "" {
+		opt.Model = Kvorum
+	}
+	if opt.MaxMemory <= 0 {
+		opt.MaxMemory = defaultMemory
+	}
+	if opt.Workers <= 0 {
+		opt.Workers = runtime.GOMAXPROCS(0)
+	}
+	return opt
 }
 
 // Check judges every key by itself (linearizability is local: a history is linearizable exactly when each key's part is)
-// and gives the worst verdict for the whole: violation before undecided before linearizable.
+// and gives the worst verdict for the whole: error before violation before undecided before linearizable. With
+// Options.Commits each key is also judged by the order of its commits, and a verdict of either method decides.
+//
+// It ends soon after ctx does; what is not decided then is Undecided.
 func Check(ctx context.Context, history []Operation, opt Options) Report {
 	start := time.Now()
+	opt = opt.withDefaults()
 	if opt.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, opt.Timeout)
 		defer cancel()
 	}
 	report := Report{Verdict: Linearizable, Operations: len(history)}
-	for _, part := range report.partition(history) {
-		report.Keys = append(report.Keys, checkKey(ctx, part))
+	byKey := report.split(history)
+	if opt.Commits != nil {
+		attach(byKey, opt.Commits)
 	}
-	slices.SortStableFunc(report.Keys, func(a, b KeyReport) int { return badness(b.Verdict) - badness(a.Verdict) })
+	report.Keys = checkAll(ctx, inOrder(byKey), opt)
+	slices.SortStableFunc(report.Keys, func(a, b KeyReport) int { return b.Verdict.badness() - a.Verdict.badness() })
 	if len(report.Keys) > 0 {
 		report.Verdict = report.Keys[0].Verdict
 	}
@@ -67,8 +111,10 @@ func Check(ctx context.Context, history []Operation, opt Options) Report {
 	return report
 }
 
-func badness(v Verdict) int {
+func (v Verdict) badness() int {
 	switch v {
+	case Disagreement:
+		return 3
 	case Violation:
 		return 2
 	case Undecided:
@@ -77,126 +123,125 @@ func badness(v Verdict) int {
 	return 0
 }
 
-// partition drops what says nothing and splits the rest by key, smallest first: small violations are found and shown
-// first, and a key too large to decide can't starve them.
-func (r *Report) partition(history []Operation) [][]Operation {
-	byKey := map[string][]Operation{}
-	client := 0 // the first id no client has
-	for _, o := range history {
-		client = max(client, o.Client+1)
-	}
-	for _, o := range history {
-		switch {
-		case o.Kind == Get && o.Input.Consistency != "" && o.Input.Consistency != "linearizable":
-			r.Weak++
-			continue
-		case o.Kind == Get && o.Output.Result == "", o.Outcome == NotApplied && o.Output.Result == "":
-			r.Dropped++
-			continue
-		case o.Outcome == Unknown:
-			o.Return, o.Client = Open, client // its client has gone on to other operations
-			client++
+// inOrder sorts the parts, smallest first: small violations are found and shown first, and a key too large to decide can't
+// starve them. Keys of which nothing is known are left out.
+func inOrder(byKey map[string]*part) []*part {
+	var parts []*part
+	for _, p := range byKey {
+		if len(p.history)+len(p.commits) > 0 {
+			parts = append(parts, p)
 		}
-		r.Judged++
-		byKey[o.Key] = append(byKey[o.Key], o)
 	}
-	parts := make([][]Operation, 0, len(byKey))
-	for _, part := range byKey {
-		slices.SortStableFunc(part, func(a, b Operation) int { return compare(a.Call, b.Call) })
-		parts = append(parts, part)
-	}
-	slices.SortFunc(parts, func(a, b []Operation) int {
-		if len(a) != len(b) {
-			return len(a) - len(b)
-		}
-		return strings.Compare(a[0].Key, b[0].Key)
+	slices.SortFunc(parts, func(a, b *part) int {
+		return cmp.Or(cmp.Compare(len(a.history), len(b.history)), cmp.Compare(len(a.commits), len(b.commits)), cmp.Compare(a.key, b.key))
 	})
 	return parts
 }
 
-func compare(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+// checkAll judges the parts, several at once, and keeps their order.
+func checkAll(ctx context.Context, parts []*part, opt Options) []KeyReport {
+	workers := max(1, min(opt.Workers, len(parts)))
+	s := searcher{model: opt.Model, memory: opt.MaxMemory / int64(workers)}
+	reports := make([]KeyReport, len(parts))
+	jobs := make(chan int)
+	progress := newProgressCounter(parts, opt.Progress)
+	var done sync.WaitGroup
+	for range workers {
+		done.Go(func() {
+			for i := range jobs {
+				reports[i] = s.checkKey(ctx, parts[i], opt.Commits != nil)
+				progress.add(reports[i])
+			}
+		})
 	}
-	return 0
+	for i := range parts {
+		jobs <- i
+	}
+	close(jobs)
+	done.Wait()
+	return reports
 }
 
-func checkKey(ctx context.Context, part []Operation) KeyReport {
-	report := KeyReport{Key: part[0].Key, History: part, Verdict: search(ctx, part)}
-	for _, o := range part {
+func (s searcher) checkKey(ctx context.Context, p *part, committed bool) KeyReport {
+	r := KeyReport{Key: p.key, History: p.history, Reasons: p.faults}
+	for _, o := range p.history {
 		if o.Outcome == Unknown {
-			report.Unknown++
+			r.Unknown++
 		}
 	}
-	if report.Verdict == Violation {
-		report.Prefix = shortestViolation(ctx, part)
+	if committed {
+		var why []string
+		r.Replay, why = s.model.replay(p)
+		r.Reasons = append(slices.Clip(r.Reasons), why...)
 	}
-	return report
+	if len(p.faults) > 0 {
+		r.Search = Violation
+	} else {
+		r.Search, r.Prefix = s.searchWithPrefix(ctx, p.history)
+	}
+	r.Verdict = agree(r.Search, r.Replay)
+	if r.Verdict == Disagreement {
+		r.Reasons = append(r.Reasons, "the order of the commits explains every reply, and yet the search says that no order does: one of the two checkers is wrong")
+	}
+	return r
 }
 
-// search asks porcupine for a linearization of the operations of one key.
-func search(ctx context.Context, part []Operation) Verdict {
-	if ctx.Err() != nil {
-		return Undecided
+// searchWithPrefix spends no more on the prefix than three times what the verdict took, or two seconds.
+func (s searcher) searchWithPrefix(ctx context.Context, history []Operation) (Verdict, []Operation) {
+	start := time.Now()
+	verdict := s.search(ctx, history)
+	if verdict != Violation {
+		return verdict, nil
 	}
-	var timeout time.Duration
-	if deadline, ok := ctx.Deadline(); ok {
-		if timeout = time.Until(deadline); timeout <= 0 {
-			return Undecided
-		}
-	}
-	operations := make([]porcupine.Operation, len(part))
-	for i := range part {
-		o := &part[i]
-		operations[i] = porcupine.Operation{ClientId: o.Client, Input: o, Call: o.Call, Return: o.Return}
-	}
-	switch porcupine.CheckOperationsTimeout(register(), operations, timeout) {
-	case porcupine.Ok:
-		return Linearizable
-	case porcupine.Illegal:
+	ctx, cancel := context.WithTimeout(ctx, max(2*time.Second, 3*time.Since(start)))
+	defer cancel()
+	return verdict, s.shortestViolation(ctx, history)
+}
+
+// agree makes one verdict of two. The replay is the stricter method, as it allows one order only: a violation of that order
+// may be linearizable in another, but not the other way round.
+func agree(search, replay Verdict) Verdict {
+	switch {
+	case replay == "":
+		return search
+	case search == Violation && replay == Linearizable:
+		return Disagreement
+	case search == Violation || replay == Violation:
 		return Violation
+	case search == Linearizable || replay == Linearizable:
+		return Linearizable
 	}
 	return Undecided
 }
 
-// shortestViolation cuts the history at the first return by which it is a violation. What is under way at the cut counts
-// as unknown; a history cut so is linearizable if the whole is, so the cuts can be searched by halves.
-func shortestViolation(ctx context.Context, part []Operation) []Operation {
-	var cuts []int64
-	for _, o := range part {
-		if o.Outcome != Unknown {
-			cuts = append(cuts, o.Return)
-		}
-	}
-	slices.Sort(cuts)
-	low, high := 0, len(cuts)-1 // cuts[high] is known to violate
-	for low < high {
-		middle := (low + high) / 2
-		switch search(ctx, cutAt(part, cuts[middle])) {
-		case Violation:
-			high = middle
-		case Linearizable:
-			low = middle + 1
-		case Undecided:
-			return nil
-		}
-	}
-	return cutAt(part, cuts[high])
+// progressCounter tells Options.Progress what was done so far.
+type progressCounter struct {
+	mu   sync.Mutex
+	now  Progress
+	tell func(Progress)
 }
 
-func cutAt(part []Operation, cut int64) []Operation {
-	var kept []Operation
-	for _, o := range part {
-		switch {
-		case o.Call > cut, o.Kind == Get && o.Return > cut:
-			continue
-		case o.Return > cut:
-			o.Outcome, o.Output, o.Return = Unknown, Output{}, Open
-		}
-		kept = append(kept, o)
+func newProgressCounter(parts []*part, tell func(Progress)) *progressCounter {
+	c := &progressCounter{tell: tell, now: Progress{TotalKeys: len(parts)}}
+	for _, p := range parts {
+		c.now.TotalOperations += len(p.history)
 	}
-	return kept
+	return c
+}
+
+func (c *progressCounter) add(r KeyReport) {
+	if c.tell == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.Keys++
+	c.now.Operations += len(r.History)
+	switch r.Verdict {
+	case Violation, Disagreement:
+		c.now.Violations++
+	case Undecided:
+		c.now.Undecided++
+	}
+	c.tell(c.now)
 }

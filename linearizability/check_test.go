@@ -188,16 +188,23 @@ func TestPrefixKeepsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+// hardHistory has 2^n sets of lost writes to go through: each of n values is written twice, by nobody knows whom, and read
+// once; at the end the key is absent though nobody deleted it.
+func hardHistory(n int) (history []Operation) {
+	for i := range n {
+		for range 2 {
+			history = append(history, lost(int64(i), put(fmt.Sprint(i), 0)))
+		}
+	}
+	for i := range n {
+		t := int64(100 + 2*i)
+		history = append(history, at(t, t+1, read(fmt.Sprint(i), uint64(100*(i+1)))))
+	}
+	return append(history, at(1e6, 1e6+1, none()))
+}
+
 func TestUndecidedIsItsOwnVerdict(t *testing.T) {
-	// Forty lost writes and a read of a value nobody wrote: the search has 2^40 sets of writes to go through.
-	var hard []Operation
-	for i := range 40 {
-		hard = append(hard, lost(int64(i), put(fmt.Sprint(i), 0)))
-	}
-	for i := range 40 {
-		hard = append(hard, at(100+int64(i)*2, 101+int64(i)*2, refused(create("", 0), uint64(100+i))))
-	}
-	hard = append(hard, at(1000, 1001, read("nobody wrote this", 2000)))
+	hard := hardHistory(40)
 	small := at(1, 2, put("a", 1))
 	small.Key = "small"
 	report := Check(context.Background(), append(hard, small), Options{Timeout: 50 * time.Millisecond})

@@ -1,16 +1,15 @@
 package linearizability
 
 import (
-	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"unicode/utf8"
 )
 
-// MaxLineBytes bounds one line of a history: a key and two values of 1 MiB fit, also in base64.
+// MaxLineBytes bounds one line of a history or commit log: a key and two values of 1 MiB fit, also in base64. A listing
+// whose line would be longer is written as several, each with its After and More.
 const MaxLineBytes = 4 << 20
 
 type operationJSON struct {
@@ -28,14 +27,32 @@ type operationJSON struct {
 }
 
 type inputJSON struct {
-	Value       *string `json:"value,omitempty"`
-	ValueBase64 *string `json:"value_base64,omitempty"`
-	Revision    uint64  `json:"revision,omitempty"`
-	Consistency string  `json:"consistency,omitempty"`
+	Value          *string `json:"value,omitempty"`
+	ValueBase64    *string `json:"value_base64,omitempty"`
+	Revision       uint64  `json:"revision,omitempty"`
+	Expected       *string `json:"expected,omitempty"`
+	ExpectedBase64 *string `json:"expected_base64,omitempty"`
+	IdempotencyKey string  `json:"idempotency_key,omitempty"`
+	Consistency    string  `json:"consistency,omitempty"`
+
+	Prefix       *string `json:"prefix,omitempty"`
+	PrefixBase64 *string `json:"prefix_base64,omitempty"`
+	After        *string `json:"after,omitempty"`
+	AfterBase64  *string `json:"after_base64,omitempty"`
 }
 
 type outputJSON struct {
-	Result      Result  `json:"result,omitempty"`
+	Result      Result     `json:"result,omitempty"`
+	Value       *string    `json:"value,omitempty"`
+	ValueBase64 *string    `json:"value_base64,omitempty"`
+	Revision    uint64     `json:"revision,omitempty"`
+	Items       []itemJSON `json:"items,omitempty"`
+	More        bool       `json:"more,omitempty"`
+}
+
+type itemJSON struct {
+	Key         *string `json:"key,omitempty"`
+	KeyBase64   *string `json:"key_base64,omitempty"`
 	Value       *string `json:"value,omitempty"`
 	ValueBase64 *string `json:"value_base64,omitempty"`
 	Revision    uint64  `json:"revision,omitempty"`
@@ -53,61 +70,114 @@ func split(s string, required bool) (text, encoded *string) {
 	return nil, &b
 }
 
-func join(name string, text, encoded *string) (string, error) {
+// joiner undoes split for many members and keeps the first error.
+type joiner struct{ err error }
+
+func (j *joiner) join(name string, text, encoded *string) string {
 	switch {
+	case j.err != nil:
+		return ""
 	case text != nil && encoded != nil:
-		return "", fmt.Errorf("%s and %s_base64 are both given", name, name)
+		j.err = fmt.Errorf("%s and %s_base64 are both given", name, name)
+		return ""
 	case text != nil:
-		return *text, nil
+		return *text
 	case encoded == nil:
-		return "", nil
+		return ""
 	}
 	b, err := base64.StdEncoding.DecodeString(*encoded)
 	if err != nil {
-		return "", fmt.Errorf("%s_base64: %w", name, err)
+		j.err = fmt.Errorf("%s_base64: %w", name, err)
 	}
-	return string(b), nil
+	return string(b)
 }
 
 // MarshalJSON writes the line of the history format, without the line feed.
 func (o Operation) MarshalJSON() ([]byte, error) {
 	j := operationJSON{Op: o.Kind, Outcome: o.Outcome, Call: o.Call, Client: o.Client, Node: o.Node, Receipt: o.Receipt}
-	j.Key, j.KeyBase64 = split(o.Key, true)
-	j.Input.Revision, j.Input.Consistency = o.Input.Revision, o.Input.Consistency
-	j.Input.Value, j.Input.ValueBase64 = split(o.Input.Value, false)
-	j.Output.Result, j.Output.Revision = o.Output.Result, o.Output.Revision
-	j.Output.Value, j.Output.ValueBase64 = split(o.Output.Value, false)
+	j.Key, j.KeyBase64 = split(o.Key, o.Kind != List)
+	j.Input, j.Output = marshalInput(o.Input), marshalOutput(o.Output)
+	if l := o.Listing; l != nil {
+		j.Input.Prefix, j.Input.PrefixBase64 = split(l.Prefix, false)
+		j.Input.After, j.Input.AfterBase64 = split(l.After, false)
+		j.Output.More = l.More
+		for _, item := range l.Items {
+			i := itemJSON{Revision: item.Revision}
+			i.Key, i.KeyBase64 = split(item.Key, true)
+			i.Value, i.ValueBase64 = split(item.Value, false)
+			j.Output.Items = append(j.Output.Items, i)
+		}
+	}
 	if o.Outcome != Unknown {
 		j.Return = &o.Return
 	}
 	return json.Marshal(j)
 }
 
+func marshalInput(i Input) inputJSON {
+	j := inputJSON{Revision: i.Revision, IdempotencyKey: i.IdempotencyKey, Consistency: i.Consistency}
+	j.Value, j.ValueBase64 = split(i.Value, false)
+	j.Expected, j.ExpectedBase64 = split(i.Expected, i.ByValue)
+	return j
+}
+
+func marshalOutput(o Output) outputJSON {
+	j := outputJSON{Result: o.Result, Revision: o.Revision}
+	j.Value, j.ValueBase64 = split(o.Value, false)
+	return j
+}
+
+func (j *joiner) input(i inputJSON) Input {
+	return Input{
+		Value: j.join("input.value", i.Value, i.ValueBase64), Revision: i.Revision,
+		Expected: j.join("input.expected", i.Expected, i.ExpectedBase64), ByValue: i.Expected != nil || i.ExpectedBase64 != nil,
+		IdempotencyKey: i.IdempotencyKey, Consistency: i.Consistency,
+	}
+}
+
+func (j *joiner) output(o outputJSON) Output {
+	return Output{Result: o.Result, Value: j.join("output.value", o.Value, o.ValueBase64), Revision: o.Revision}
+}
+
+func (j *joiner) listing(i inputJSON, o outputJSON) *Listing {
+	l := &Listing{More: o.More, Prefix: j.join("input.prefix", i.Prefix, i.PrefixBase64), After: j.join("input.after", i.After, i.AfterBase64)}
+	for _, item := range o.Items {
+		if item.Key == nil && item.KeyBase64 == nil && j.err == nil {
+			j.err = errors.New("a listed item without a key")
+		}
+		l.Items = append(l.Items, Item{
+			Key: j.join("output.items.key", item.Key, item.KeyBase64), Value: j.join("output.items.value", item.Value, item.ValueBase64), Revision: item.Revision,
+		})
+	}
+	return l
+}
+
 // UnmarshalJSON reads one line and validates it. Members it does not know are ignored, so that recorders may add to the
 // format what reports want to show.
 func (o *Operation) UnmarshalJSON(b []byte) error {
-	var j operationJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	var in operationJSON
+	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	if j.Key == nil && j.KeyBase64 == nil {
+	if in.Op != List && in.Key == nil && in.KeyBase64 == nil {
 		return errors.New("key is missing")
 	}
-	n := Operation{Kind: j.Op, Outcome: j.Outcome, Call: j.Call, Return: Open, Client: j.Client, Node: j.Node, Receipt: j.Receipt}
-	var errs [3]error
-	n.Key, errs[0] = join("key", j.Key, j.KeyBase64)
-	n.Input.Value, errs[1] = join("input.value", j.Input.Value, j.Input.ValueBase64)
-	n.Output.Value, errs[2] = join("output.value", j.Output.Value, j.Output.ValueBase64)
-	if err := errors.Join(errs[:]...); err != nil {
-		return err
+	var j joiner
+	n := Operation{
+		Kind: in.Op, Key: j.join("key", in.Key, in.KeyBase64), Input: j.input(in.Input), Output: j.output(in.Output),
+		Outcome: in.Outcome, Call: in.Call, Return: Open, Client: in.Client, Node: in.Node, Receipt: in.Receipt,
 	}
-	n.Input.Revision, n.Input.Consistency = j.Input.Revision, j.Input.Consistency
-	n.Output.Result, n.Output.Revision = j.Output.Result, j.Output.Revision
+	if n.Kind == List {
+		n.Listing = j.listing(in.Input, in.Output)
+	}
+	if j.err != nil {
+		return j.err
+	}
 	if n.Outcome != Unknown {
-		if j.Return == nil {
+		if in.Return == nil {
 			return fmt.Errorf("outcome %s needs return", n.Outcome)
 		}
-		n.Return = *j.Return
+		n.Return = *in.Return
 	}
 	if err := n.Validate(); err != nil {
 		return err
@@ -115,56 +185,3 @@ func (o *Operation) UnmarshalJSON(b []byte) error {
 	*o = n
 	return nil
 }
-
-// Read reads a whole history. An error names the line; a history with a bad line is not judged at all, since a dropped
-// write could make a sound store look wrong and a dropped read a wrong one sound.
-func Read(r io.Reader) ([]Operation, error) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), MaxLineBytes)
-	var history []Operation
-	number := 0
-	for lines.Scan() {
-		number++
-		if len(lines.Bytes()) == 0 {
-			continue
-		}
-		var o Operation
-		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
-			return nil, fmt.Errorf("line %d: %w", number, err)
-		}
-		history = append(history, o)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("line %d: %w", number+1, err)
-	}
-	return history, nil
-}
-
-// Writer writes a history line by line. Not for several goroutines at once.
-type Writer struct {
-	w *bufio.Writer
-}
-
-// NewWriter returns a Writer that buffers; call Flush at the end.
-func NewWriter(w io.Writer) *Writer { return &Writer{w: bufio.NewWriter(w)} }
-
-// Write appends one operation. It refuses one that Read would refuse.
-func (w *Writer) Write(o Operation) error {
-	if err := o.Validate(); err != nil {
-		return fmt.Errorf("history: %w", err)
-	}
-	line, err := json.Marshal(o)
-	if err != nil {
-		return fmt.Errorf("history: %w", err)
-	}
-	if len(line) >= MaxLineBytes {
-		return fmt.Errorf("history: a line of %d bytes is over the limit of %d", len(line), MaxLineBytes)
-	}
-	if _, err = w.w.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("history: %w", err)
-	}
-	return nil
-}
-
-// Flush writes out what is buffered.
-func (w *Writer) Flush() error { return w.w.Flush() }

@@ -2,9 +2,7 @@ package linearizability
 
 import (
 	"fmt"
-	"hash/maphash"
-
-	"github.com/anishathalye/porcupine"
+	"strings"
 )
 
 // state is what is known of one key at one point of a linearization. Revisions of writes whose reply was lost are not
@@ -31,7 +29,7 @@ func (s state) after(present bool, value string, r uint64) (bool, state) {
 	return r > s.least, state{present: present, value: value, least: r, exact: true}
 }
 
-// step is the register with create, update, compare-and-set and delete.
+// step is the model Kvorum: create, update, compare-and-set and delete, with revisions.
 func step(s state, o *Operation) (bool, state) {
 	if o.Outcome == Unknown {
 		return true, s.stepUnknown(o)
@@ -111,20 +109,6 @@ func (s state) stepUnknown(o *Operation) state {
 	return next
 }
 
-// register is the model of one key for porcupine. Inputs are *Operation, outputs are not used.
-func register() porcupine.Model {
-	seed := maphash.MakeSeed()
-	return porcupine.Model{
-		Init: func() any { return state{exact: true} },
-		Step: func(s, input, _ any) (bool, any) { return step(s.(state), input.(*Operation)) },
-		Hash: func(s any) uint64 { return maphash.Comparable(seed, s.(state)) },
-		DescribeOperation: func(input, _ any) string {
-			return input.(*Operation).String()
-		},
-		DescribeState: func(s any) string { return s.(state).String() },
-	}
-}
-
 func (s state) String() string {
 	bound := "≥"
 	if s.exact {
@@ -138,21 +122,28 @@ func (s state) String() string {
 
 // String is the operation as people write it: cas("b" at 7) -> ok@9.
 func (o *Operation) String() string {
-	call := string(o.Kind) + "("
-	if o.Kind != Get && o.Kind != Delete {
-		call += fmt.Sprintf("%q", o.Input.Value)
+	var asked []string
+	if !o.Kind.reads() && o.Kind != Delete {
+		asked = append(asked, fmt.Sprintf("%q", o.Input.Value))
 	}
-	if o.Input.Revision != 0 {
-		call += fmt.Sprintf(" at %d", o.Input.Revision)
+	switch {
+	case o.Input.Revision != 0:
+		asked = append(asked, fmt.Sprintf("at %d", o.Input.Revision))
+	case o.Input.ByValue:
+		asked = append(asked, fmt.Sprintf("if %q", o.Input.Expected))
 	}
-	call += ") -> "
+	call := string(o.Kind) + "(" + strings.Join(asked, " ") + ") -> "
 	switch {
 	case o.Outcome == Unknown:
 		return call + "unknown"
 	case o.Output.Result == "":
 		return call + string(o.Outcome)
+	case o.Kind == Get && o.Output.Result == OK && o.Output.Revision == 0:
+		return call + fmt.Sprintf("%q", o.Output.Value)
 	case o.Kind == Get && o.Output.Result == OK:
 		return call + fmt.Sprintf("%q@%d", o.Output.Value, o.Output.Revision)
+	case o.Kind == List:
+		return call + fmt.Sprintf("%d items", len(o.Listing.Items))
 	case o.Output.Revision != 0:
 		return call + fmt.Sprintf("%s@%d", o.Output.Result, o.Output.Revision)
 	}

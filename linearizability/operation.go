@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // Kind says what an operation does. The names are those of the history format.
@@ -16,15 +18,19 @@ const (
 	CAS    Kind = "cas"
 	Delete Kind = "delete"
 	Get    Kind = "get"
+	List   Kind = "list" // reads many keys; each is judged as a Get over the same interval
 )
 
 func (k Kind) valid() bool {
 	switch k {
-	case Put, Create, Update, CAS, Delete, Get:
+	case Put, Create, Update, CAS, Delete, Get, List:
 		return true
 	}
 	return false
 }
+
+// reads reports whether the operation changes nothing.
+func (k Kind) reads() bool { return k == Get || k == List }
 
 // Outcome is what the client may believe about an operation.
 type Outcome string
@@ -46,16 +52,45 @@ const (
 
 // Input is what the client asked for.
 type Input struct {
-	Value       string
-	Revision    uint64 // cas and conditional delete: the revision expected
-	Consistency string // get; empty means linearizable
+	Value          string
+	Revision       uint64 // cas and conditional delete: the revision expected
+	Expected       string // with ByValue: the value expected
+	ByValue        bool   // cas and conditional delete compare values, not revisions: plain registers
+	IdempotencyKey string // writes: operations on one key that share it are one write, executed at most once
+	Consistency    string // get, list; empty means linearizable
 }
+
+// conditional: a cas or a delete that asks for a certain state.
+func (i Input) conditional() bool { return i.Revision != 0 || i.ByValue }
 
 // Output is what the client was told. See the package comment for when Revision is 0.
 type Output struct {
 	Result   Result
 	Value    string
 	Revision uint64
+}
+
+// Listing is what a list asked for and saw. It covers the keys that begin with Prefix, are greater than After (unless that
+// is empty) and, with More, are not greater than the last of Items. What it covers and does not show it says is absent.
+type Listing struct {
+	Prefix string
+	After  string
+	Items  []Item // in the order of their keys, each once
+	More   bool   // the listing was cut after the last item: it says nothing of later keys
+}
+
+// Item is one key that a list saw.
+type Item struct {
+	Key, Value string
+	Revision   uint64
+}
+
+// covers reports whether the listing says something of key.
+func (l *Listing) covers(key string) bool {
+	if !strings.HasPrefix(key, l.Prefix) || l.After != "" && key <= l.After {
+		return false
+	}
+	return !l.More || len(l.Items) > 0 && key <= l.Items[len(l.Items)-1].Key
 }
 
 // Receipt is what the replica that executed the operation said of itself.
@@ -73,9 +108,10 @@ const Open = math.MaxInt64
 // Operation is one line of a history.
 type Operation struct {
 	Kind    Kind
-	Key     string
+	Key     string // "" for a list
 	Input   Input
 	Output  Output
+	Listing *Listing // list only
 	Outcome Outcome
 	Call    int64 // nanoseconds
 	Return  int64 // nanoseconds; ignored when Outcome is Unknown
@@ -84,27 +120,37 @@ type Operation struct {
 	Receipt *Receipt
 }
 
-// Validate reports the first thing that makes the operation meaningless.
+// Validate reports the first thing that makes the operation meaningless, whatever the model.
 func (o *Operation) Validate() error {
 	switch {
 	case !o.Kind.valid():
-		return fmt.Errorf("op %q is none of put, create, update, cas, delete, get", o.Kind)
+		return fmt.Errorf("op %q is none of put, create, update, cas, delete, get, list", o.Kind)
 	case o.Outcome != Applied && o.Outcome != NotApplied && o.Outcome != Unknown:
 		return fmt.Errorf("outcome %q is none of applied, not-applied, unknown", o.Outcome)
 	case o.Client < 0:
 		return fmt.Errorf("client %d is negative", o.Client)
 	case o.Outcome != Unknown && o.Return < o.Call:
 		return fmt.Errorf("return %d is before call %d", o.Return, o.Call)
-	case o.Kind == CAS && o.Input.Revision == 0:
-		return errors.New("cas needs input.revision; to write only if absent use create")
+	case o.Kind == CAS && !o.Input.conditional():
+		return errors.New("cas needs input.revision or input.expected; to write only if absent use create")
+	case o.Input.ByValue && (o.Kind != CAS && o.Kind != Delete || o.Input.Revision != 0):
+		return errors.New("input.expected is for cas and delete, and not together with input.revision")
+	case !o.Input.ByValue && o.Input.Expected != "":
+		return errors.New("an expected value without ByValue means nothing")
+	case o.Kind.reads() && o.Input.IdempotencyKey != "":
+		return fmt.Errorf("a %s can't have an idempotency key", o.Kind)
+	case (o.Kind == List) != (o.Listing != nil):
+		return errors.New("a list, and nothing else, has a listing")
+	}
+	if o.Kind == List {
+		return o.validateListing()
 	}
 	return o.validateOutput()
 }
 
 // validateOutput refuses results that contradict the outcome or that the operation can't have.
 func (o *Operation) validateOutput() error {
-	unconditional := o.Kind == Put || o.Kind == Get || o.Kind == Delete && o.Input.Revision == 0
-	read := o.Kind == Get
+	unconditional := o.Kind == Put || o.Kind == Get || o.Kind == Delete && !o.Input.conditional()
 	switch o.Output.Result {
 	case "":
 		if o.Outcome == Applied {
@@ -118,9 +164,6 @@ func (o *Operation) validateOutput() error {
 		if o.Outcome != Applied {
 			return fmt.Errorf("result ok contradicts outcome %s", o.Outcome)
 		}
-		if o.Kind != Delete && o.Output.Revision == 0 {
-			return fmt.Errorf("result ok of a %s needs output.revision", o.Kind)
-		}
 		return nil
 	case Absent:
 		if o.Kind != Get && o.Kind != Delete {
@@ -133,11 +176,48 @@ func (o *Operation) validateOutput() error {
 	default:
 		return fmt.Errorf("result %q is none of ok, absent, precondition-failed", o.Output.Result)
 	}
-	if want := NotApplied; !read && o.Outcome != want {
+	if o.Kind != Get && o.Outcome != NotApplied || o.Kind == Get && o.Outcome != Applied {
 		return fmt.Errorf("result %s of a %s contradicts outcome %s", o.Output.Result, o.Kind, o.Outcome)
 	}
-	if read && o.Outcome != Applied {
-		return fmt.Errorf("result %s of a get contradicts outcome %s", o.Output.Result, o.Outcome)
+	return nil
+}
+
+func (o *Operation) validateListing() error {
+	l := o.Listing
+	switch {
+	case o.Key != "":
+		return errors.New("a list has no key")
+	case o.Output != (Output{}) && o.Output != (Output{Result: OK}):
+		return errors.New("a list has the result ok or none")
+	case (o.Outcome == Applied) != (o.Output.Result == OK):
+		return fmt.Errorf("result %q of a list contradicts outcome %s", o.Output.Result, o.Outcome)
+	case o.Output.Result == "" && (len(l.Items) > 0 || l.More):
+		return errors.New("items without output.result mean nothing")
+	}
+	for i := range l.Items {
+		if key := l.Items[i].Key; !l.covers(key) || i > 0 && key <= l.Items[i-1].Key {
+			return fmt.Errorf("listed key %q is outside of the listing or out of order", key)
+		}
+	}
+	return nil
+}
+
+// validateFor adds what the model asks for.
+func (o *Operation) validateFor(m Model) error {
+	if m == Register {
+		if o.Input.Revision != 0 {
+			return errors.New("the model register compares values: give input.expected, not input.revision")
+		}
+		return nil
+	}
+	ok, written := o.Output.Result == OK, !o.Kind.reads() && o.Kind != Delete
+	switch {
+	case o.Input.ByValue:
+		return errors.New("the model kvorum compares revisions: give input.revision, not input.expected")
+	case ok && (written || o.Kind == Get) && o.Output.Revision == 0:
+		return fmt.Errorf("result ok of a %s needs output.revision in the model kvorum", o.Kind)
+	case o.Kind == List && slices.ContainsFunc(o.Listing.Items, func(i Item) bool { return i.Revision == 0 }):
+		return errors.New("listed keys need a revision in the model kvorum")
 	}
 	return nil
 }

@@ -24,13 +24,16 @@ func (r Report) WriteSummary(w io.Writer) error {
 	if r.Verdict == Linearizable {
 		return p.err
 	}
+	if n := counts[Disagreement]; n > 0 {
+		p.printf("ERROR: THE TWO METHODS CONTRADICT EACH OTHER ON %d KEYS. One of the checkers has a bug; trust neither.\n", n)
+	}
 	p.printf("%d keys in violation, %d undecided, %d linearizable\n", counts[Violation], counts[Undecided], counts[Linearizable])
 	for i, k := range r.Keys {
 		if k.Verdict == Linearizable {
 			break
 		}
 		if i == maxShownKeys {
-			p.printf("... and %d keys more\n", counts[Violation]+counts[Undecided]-maxShownKeys)
+			p.printf("... and %d keys more\n", counts[Disagreement]+counts[Violation]+counts[Undecided]-maxShownKeys)
 			break
 		}
 		k.writeSummary(p)
@@ -40,7 +43,13 @@ func (r Report) WriteSummary(w io.Writer) error {
 
 func (k KeyReport) writeSummary(p *printer) {
 	p.printf("\nkey %q: %s, %d operations, %d of unknown outcome\n", k.Key, k.Verdict, len(k.History), k.Unknown)
-	if k.Verdict != Violation {
+	if k.Replay != "" {
+		p.printf("  search: %s, replay of the commits: %s\n", k.Search, k.Replay)
+	}
+	for _, reason := range k.Reasons {
+		p.printf("  %s\n", reason)
+	}
+	if k.Search != Violation || len(k.History) == 0 {
 		return
 	}
 	shown := k.History

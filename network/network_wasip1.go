@@ -22,14 +22,17 @@ import (
 //go:wasmimport kvorum_network socket_listen
 func socketListen(address string, bound *uint32) int32
 
-// socket_dial starts a connection to address (host:port; the host resolves the name). It does not block: -EAGAIN means
-// "not decided yet, ask again with the same ticket", where *ticket is 0 in the first call and then the host's.
+// socket_dial starts a connection to address (host:port; the host resolves the name) and does not block: the descriptor
+// becomes writable when it is decided.
 //
 //go:wasmimport kvorum_network socket_dial
-func socketDial(address string, ticket *uint32) int32
+func socketDial(address string) int32
 
-// dialPollInterval is how often an undecided dial is asked for again.
-const dialPollInterval = time.Millisecond
+// socket_connected says how the connection of a descriptor from socket_dial stands: 0 when it is made, -EAGAIN while it is not
+// decided, otherwise the reason why there is none.
+//
+//go:wasmimport kvorum_network socket_connected
+func socketConnected(fd int32) int32
 
 func listen(_ context.Context, address string) (net.Listener, error) {
 	var bound uint32
@@ -54,31 +57,47 @@ func listen(_ context.Context, address string) (net.Listener, error) {
 }
 
 func dial(ctx context.Context, address string) (net.Conn, error) {
-	var ticket uint32
-	for {
-		fd := socketDial(address, &ticket)
-		if fd == -int32(syscall.EAGAIN) {
-			select {
-			case <-ctx.Done():
-				return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: namedAddr(address), Err: ctx.Err()}
-			case <-time.After(dialPollInterval):
-				continue
-			}
-		}
-		if fd < 0 {
-			return nil, opError("dial", address, fd)
-		}
-		file, err := socketFile(fd, address)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		c, err := net.FileConn(file)
-		if err != nil {
-			return nil, fmt.Errorf("dial %s: %w", address, err)
-		}
-		return c, nil
+	fd := socketDial(address)
+	if fd < 0 {
+		return nil, opError("dial", address, fd)
 	}
+	file, err := socketFile(fd, address)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if err := connected(ctx, file, fd, address); err != nil {
+		return nil, err
+	}
+	c, err := net.FileConn(file)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return c, nil
+}
+
+// connected waits until the connection is decided, or ctx ends.
+func connected(ctx context.Context, file *os.File, fd int32, address string) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("dial %s: %w", address, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var state int32
+	err = raw.Write(func(uintptr) bool {
+		state = socketConnected(fd)
+		return state != -int32(syscall.EAGAIN)
+	})
+	switch {
+	case ctx.Err() != nil:
+		return &net.OpError{Op: "dial", Net: "tcp", Addr: namedAddr(address), Err: ctx.Err()}
+	case err != nil:
+		return fmt.Errorf("dial %s: %w", address, err)
+	case state != 0:
+		return opError("dial", address, state)
+	}
+	return nil
 }
 
 func socketFile(fd int32, name string) (*os.File, error) {

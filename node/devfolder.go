@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/kvorum/kvorum/replica/controller"
 )
 
 // devFile remembers what a dev data folder was made with. It is the first file in the folder.
@@ -38,7 +40,7 @@ func claimDevFolder(folder string, want devShape) error {
 }
 
 func makeDevFolder(folder string, shape devShape) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := controller.MakeFolder(folder); err != nil {
 		return fmt.Errorf("data folder %s cannot be made: %w; give another with --data", folder, err)
 	}
 	entries, err := os.ReadDir(folder)

@@ -29,8 +29,12 @@ func arrows() map[string]arrow {
 		"node":                  {[]string{"replica", "replica/controller", "shardrouter", "shardrouter/proxysync", "store", "peer", "network", "wire"}, nil}, // it wires them all
 		"client":                {[]string{"wire", "network"}, none},
 		"cmd/kvorum":            {[]string{"node", "client", "wire", "network"}, nil},
+		"cmd/lincheck":          {[]string{"linearizability"}, nil},
 		"linearizability":       {none, []string{"github.com/anishathalye/porcupine"}},
-		"jepsen-lite":           {[]string{"client", "linearizability", "wire", "network"}, none}, // network: to find free ports
+		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network"}, none}, // network: to find free ports
+		"workload":              {[]string{"client", "linearizability", "wire"}, none},
+		"sim":                   {[]string{"client", "linearizability", "wire", "store", "workload", "internal/wasmbuild/wasm"}, nil},
+		"cmd/kvsim":             {[]string{"sim", "sim/astmutants", "sim/build", "sim/lab", "sim/mutants", "sim/schedule"}, nil},
 		"internal/wasmbuild":    {none, none},
 		"internal/house":        {none, none},
 		"internal/benchfloor":   {none, none},

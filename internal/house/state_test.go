@@ -29,7 +29,9 @@ func readOnlyTables() map[string]string {
 		"shardrouter.receiptHeaders":          "a list of header names",
 		"shardrouter.connectionHeaders":       "a set of header names",
 		"shardrouter.busyElsewhere":           "a list of problem codes",
+		"linearizability.reportTemplate":      "an embedded file",
 		"internal/wasmbuild/wasm.files":       "embedded files",
+		"sim/mutants.files":                   "embedded patches",
 	}
 }
 

@@ -46,7 +46,7 @@ type dataFolder struct {
 // openDataFolder reads or makes the folder for want. It never changes a folder that belongs to somebody else, nor, before
 // keep is called, any folder that has an identity.
 func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := MakeFolder(path); err != nil {
 		return nil, fmt.Errorf("data folder %s cannot be made: %w; give another with --data", path, err)
 	}
 	d := &dataFolder{path: path}
@@ -201,6 +201,35 @@ func (d *dataFolder) save(id folderIdentity) error {
 		return err
 	}
 	return replaceFile(filepath.Join(d.path, identityFile), append(raw, '\n'))
+}
+
+// MakeFolder makes the folder and those above it, unless they are there, and sees to it that a power cut does not take them
+// away again with all that they hold: a new name is only durable once the folder that it is in was synced.
+func MakeFolder(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	highest := path // whose name is not known to be durable
+	for at := filepath.Dir(path); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil {
+			break
+		}
+		highest = at
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	for at := path; ; at = filepath.Dir(at) {
+		// an earlier start may have made the folder and died before this sync, so it is done each time; a parent that may
+		// not be read was not ours to make
+		if err := syncFolder(filepath.Dir(at)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		if at == highest || at == filepath.Dir(at) {
+			return nil
+		}
+	}
 }
 
 // replaceFile writes aside, syncs, renames and syncs the folder: after a crash there is the old file or the new one.

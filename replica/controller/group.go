@@ -26,7 +26,7 @@ type stores struct {
 	bolt      *raftboltdb.BoltStore
 	log       *logStore
 	votes     *voteStore
-	snapshots *raft.FileSnapshotStore
+	snapshots *snapshotStore
 }
 
 // openStores checks the files, then opens them. Nothing is written to a folder that fails a check.

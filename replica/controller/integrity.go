@@ -135,7 +135,7 @@ func checkBoltPages(path string, f io.ReaderAt, size int64) (err error) {
 }
 
 // openSnapshots opens the snapshot store, without what a crash left half done. It writes to the folder: all checks go before.
-func (c *Controller) openSnapshots() (*raft.FileSnapshotStore, error) {
+func (c *Controller) openSnapshots() (*snapshotStore, error) {
 	folder := filepath.Join(c.cfg.DataDir, snapshotFolder)
 	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -148,7 +148,11 @@ func (c *Controller) openSnapshots() (*raft.FileSnapshotStore, error) {
 			}
 		}
 	}
-	return raft.NewFileSnapshotStoreWithLogger(c.cfg.DataDir, c.cfg.Tuning.SnapshotRetain, newRaftLogger(c.log).Named("snapshot"))
+	inner, err := raft.NewFileSnapshotStoreWithLogger(c.cfg.DataDir, c.cfg.Tuning.SnapshotRetain, newRaftLogger(c.log).Named("snapshot"))
+	if err != nil {
+		return nil, err
+	}
+	return &snapshotStore{inner, folder}, nil
 }
 
 // checkLog refuses a log that raft would only find damaged while serving: an entry with a wrong checksum, a gap, or a log
@@ -182,7 +186,11 @@ func (c *Controller) checkEntries(log *logStore, snapshot uint64) error {
 	}
 	var entry raft.Log
 	for i := first; i <= last && i > 0; i++ {
-		if err := log.GetLog(i, &entry); err != nil {
+		err := log.GetLog(i, &entry)
+		if err == raft.ErrLogNotFound && i <= snapshot {
+			continue // an installed snapshot leaves old entries behind it and a gap up to it: nobody needs either
+		}
+		if err != nil {
 			return fmt.Errorf("data folder %s: log entry %d is damaged (%w); %s", c.cfg.DataDir, i, err, howToReplace)
 		}
 		if entry.Index != i {

@@ -36,6 +36,8 @@ func TestSnapshotRestartAndCatchUp(t *testing.T) {
 	if s.nodes[2].restores.Load() == 0 {
 		t.Fatal("n2 caught up without a snapshot: nothing to see")
 	}
+	s.mustPut("behind", "v") // now n2's log has entries before the snapshot, a gap, and one behind it: no damage
+	s.allSee("behind", "v")
 	for i := range s.nodes {
 		s.stop(i)
 	}

@@ -93,6 +93,7 @@ func TestPatchesThatDoNotFit(t *testing.T) {
 		"two versions":   {Patch{Module: "go.etcd.io/bbolt", Version: "v1.4.0"}, "v1.4.0"},
 		"text not there": {Patch{Module: "go.etcd.io/bbolt", Version: "v1.5.0", Edits: []Edit{{"db.go", "no such text", ""}}}, "0 times"},
 		"text twice":     {Patch{Module: "go.etcd.io/bbolt", Version: "v1.5.0", Edits: []Edit{{"db.go", "db.file", ""}}}, "want once"},
+		"nothing there":  {Patch{Module: "go.etcd.io/bbolt", Version: "v1.5.0", Replace: map[string]string{"none.go": ""}}, "none.go"},
 		"file exists":    {Patch{Module: "go.etcd.io/bbolt", Version: "v1.5.0", Files: map[string]string{"db.go": ""}}, "exists"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,6 +106,30 @@ func TestPatchesThatDoNotFit(t *testing.T) {
 				t.Errorf("the failure left %v", left)
 			}
 		})
+	}
+}
+
+// TestReplacedBeforeEdits: a patch from outside that replaces a file which ours edit does not undo our edits.
+func TestReplacedBeforeEdits(t *testing.T) {
+	found, err := find(t.Context(), root(t), []Patch{{Module: "go.etcd.io/bbolt", Version: "v1.5.0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = "internal/common/types.go"
+	b, err := os.ReadFile(filepath.Join(found["go.etcd.io/bbolt"].Dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{Root: root(t), Work: t.TempDir(), Patches: []Patch{{
+		Module: "go.etcd.io/bbolt", Version: "v1.5.0", Replace: map[string]string{file: "// replaced\n" + string(b)},
+	}}}
+	folders, err := c.prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(folders["go.etcd.io/bbolt"], file))
+	if err != nil || !strings.HasPrefix(string(got), "// replaced\n") || !strings.Contains(string(got), "var DefaultPageSize = 4096") {
+		t.Errorf("not both changes are there (%v)", err)
 	}
 }
 

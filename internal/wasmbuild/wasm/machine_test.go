@@ -70,10 +70,10 @@ func (m *machines) load(t *testing.T, binary string) {
 func (m *machines) noNetwork(t *testing.T) {
 	t.Helper()
 	const netdown = -38 // WASI's errno
-	refuse := func(_, _, _ uint32) int32 { return netdown }
 	host := m.runtime.NewHostModuleBuilder("kvorum_network")
-	host.NewFunctionBuilder().WithFunc(refuse).Export("socket_listen")
-	host.NewFunctionBuilder().WithFunc(refuse).Export("socket_dial")
+	host.NewFunctionBuilder().WithFunc(func(_, _, _ uint32) int32 { return netdown }).Export("socket_listen")
+	host.NewFunctionBuilder().WithFunc(func(_, _ uint32) int32 { return netdown }).Export("socket_dial")
+	host.NewFunctionBuilder().WithFunc(func(uint32) int32 { return netdown }).Export("socket_connected")
 	if _, err := host.Instantiate(t.Context()); err != nil {
 		t.Fatal(err)
 	}

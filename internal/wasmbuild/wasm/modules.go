@@ -102,6 +102,11 @@ func copyAndPatch(parent string, found map[string]module, patches []Patch) error
 		return err
 	}
 	for _, p := range patches {
+		if err := p.replace(folderOf(temporary, p.Module)); err != nil {
+			return err
+		}
+	}
+	for _, p := range patches {
 		if err := p.apply(folderOf(temporary, p.Module)); err != nil {
 			return err
 		}

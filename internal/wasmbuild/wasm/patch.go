@@ -12,12 +12,27 @@ import (
 type Patch struct {
 	Module  string
 	Version string
+	Replace map[string]string // path in the module -> new content of a file that is there; before the edits of any patch
 	Files   map[string]string // path in the module -> content; the file must be new
 	Edits   []Edit
 }
 
 // Edit replaces a text that occurs exactly once in a file.
 type Edit struct{ File, Old, New string }
+
+// replace does the first step of apply. All patches do theirs before any goes on, so edits work on what was replaced.
+func (p Patch) replace(folder string) error {
+	for file, content := range p.Replace {
+		name := filepath.Join(folder, file)
+		if _, err := os.Stat(name); err != nil {
+			return fmt.Errorf("patch %s: %w", p.Module, err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			return fmt.Errorf("patch %s: %w", p.Module, err)
+		}
+	}
+	return nil
+}
 
 // apply changes the copy of the module in folder.
 func (p Patch) apply(folder string) error {

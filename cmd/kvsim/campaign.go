@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/kvorum/kvorum/sim"
+	"github.com/kvorum/kvorum/sim/lab"
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d)
+}
+
+type campaignCmd struct {
+	Seeds   string `required:"" placeholder:"A-B" help:"Range of seeds."`
+	Workers int    `help:"Worlds at a time (default: one per core)."`
+	Out     string `placeholder:"DIR" help:"Folder for the schedules of failing seeds (default none)."`
+	world   `embed:""`
+}
+
+// Run runs a campaign.
+func (c *campaignCmd) Run(p *program) error {
+	from, to, err := seeds(c.Seeds)
+	if err != nil {
+		return err
+	}
+	d, err := c.defaults()
+	if err != nil {
+		return err
+	}
+	if c.Out != "" {
+		if err := os.MkdirAll(c.Out, 0o755); err != nil {
+			return fmt.Errorf("folder for failing seeds: %w", err)
+		}
+	}
+	l, err := p.lab()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	bar := newBar(p.stderr, int(to-from+1), "seeds")
+	began := time.Now()
+	failed := 0
+	results := l.Campaign(p.ctx, lab.Campaign{From: from, To: to, Workers: workers(c.Workers), Defaults: d, Done: func(s *schedule.Schedule, r *sim.Result) bool {
+		if r.Verdict == sim.Failed {
+			failed++
+			bar.Describe(fmt.Sprintf("seeds (%d failed)", failed))
+		}
+		_ = bar.Add(1)
+		if r.Verdict != sim.Good && c.Out != "" {
+			c.keep(p, s)
+		}
+		return true
+	}})
+	_ = bar.Finish()
+	summary := lab.Summarize(results, time.Since(began))
+	printSummary(p.stderr, summary)
+	return p.finish(summary, summary.Verdict)
+}
+
+func (c *campaignCmd) keep(p *program, s *schedule.Schedule) {
+	name := fmt.Sprintf("%s/seed-%d.json", c.Out, s.Seed)
+	file, err := os.Create(name)
+	if err == nil {
+		err = s.Write(file)
+	}
+	if err != nil {
+		p.say("schedule of seed %d: %v", s.Seed, err)
+		return
+	}
+	_ = file.Close()
+}
+
+// newBar shows progress: a bar on a terminal, a line now and then elsewhere.
+func newBar(w io.Writer, n int, what string) *progressbar.ProgressBar {
+	return progressbar.NewOptions(n, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(), progressbar.OptionThrottle(time.Second), progressbar.OptionSetWidth(30), progressbar.OptionOnCompletion(func() { fmt.Fprintln(w) }))
+}
+
+func printSummary(w io.Writer, s lab.Summary) {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, f := range s.Failing {
+		fmt.Fprintf(t, "seed %d\t%s\t%v\n", f.Seed, f.Verdict, f.Oracles)
+	}
+	fmt.Fprintf(t, "\nseeds %d-%d\t%s\t%v\n", s.From, s.To, s.Verdict, s.Verdicts)
+	fmt.Fprintf(t, "virtual time\t%s\tin %s of wall time (%.1f times)\n", span(s.Virtual), span(s.Wall), s.Virtual/s.Wall)
+	fmt.Fprintf(t, "seeds an hour\t%.0f\n", float64(s.Seeds)/s.Wall*3600)
+	fmt.Fprintf(t, "leader changes, median\t%d\n", s.Leaders)
+	fmt.Fprintf(t, "seeds with a snapshot installed\t%.0f %%\n", 100*s.Installs)
+	fmt.Fprintf(t, "seeds with a restart after a loss\t%.0f %%\n", 100*s.Losses)
+	table(t, "fault", s.Fired)
+	table(t, "it happened that", s.Reached)
+	if len(s.Dead) > 0 {
+		fmt.Fprintf(t, "\nseen in less than 1 %% of the seeds:\t%v\n", s.Dead)
+	}
+	_ = t.Flush()
+}
+
+func table(t io.Writer, title string, seen map[string]lab.Seen) {
+	fmt.Fprintf(t, "\n%s\tseeds\ttimes\n", title)
+	ids := make([]string, 0, len(seen))
+	for id := range seen {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		fmt.Fprintf(t, "%s\t%d\t%d\n", id, seen[id].Seeds, seen[id].Times)
+	}
+}
+
+func span(seconds float64) time.Duration {
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second)
+}
+
+type faultsCmd struct{}
+
+// Run lists.
+func (faultsCmd) Run(p *program) error {
+	t := tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)
+	for _, c := range sim.Classes() {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", c.ID, c.Tier, c.Line)
+	}
+	return t.Flush()
+}
+
+type oraclesCmd struct{}
+
+// Run lists.
+func (oraclesCmd) Run(p *program) error {
+	t := tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)
+	for _, o := range sim.Oracles() {
+		fmt.Fprintf(t, "%s\t%s\n", o.ID, o.Line)
+	}
+	return t.Flush()
+}
+
+type probesCmd struct{}
+
+// Run lists.
+func (probesCmd) Run(p *program) error {
+	t := tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)
+	for _, o := range sim.Probes() {
+		fmt.Fprintf(t, "%s\t%s\n", o.ID, o.Line)
+	}
+	return t.Flush()
+}

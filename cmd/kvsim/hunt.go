@@ -1,0 +1,235 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"github.com/kvorum/kvorum/sim"
+	"github.com/kvorum/kvorum/sim/astmutants"
+	"github.com/kvorum/kvorum/sim/build"
+	"github.com/kvorum/kvorum/sim/lab"
+	"github.com/kvorum/kvorum/sim/mutants"
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+type huntCmd struct {
+	Patch   string `required:"" placeholder:"FILE" help:"Unified diff; paths a/... relative to the project, or a/ and a dependency's import path."`
+	Seeds   string `required:"" placeholder:"A-B" help:"Range of seeds."`
+	Workers int    `help:"Worlds at a time (default: one per core)."`
+	Out     string `placeholder:"FILE" help:"Where the schedule that killed it goes."`
+	world   `embed:""`
+}
+
+// Run hunts one patch.
+func (c *huntCmd) Run(p *program) error {
+	text, err := os.ReadFile(c.Patch)
+	if err != nil {
+		return usageError{err}
+	}
+	from, to, err := seeds(c.Seeds)
+	if err != nil {
+		return err
+	}
+	d, err := c.defaults()
+	if err != nil {
+		return err
+	}
+	h, err := p.hunter()
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	bar := newBar(p.stderr, int(to-from+1), "seeds")
+	k, err := h.hunt(c.Patch, text, lab.Campaign{From: from, To: to, Workers: workers(c.Workers), Defaults: d, Done: func(*schedule.Schedule, *sim.Result) bool {
+		_ = bar.Add(1)
+		return true
+	}})
+	_ = bar.Exit()
+	if err != nil {
+		return err
+	}
+	if k.Killed {
+		p.say("\nkilled by seed %d: %v", k.Seed, k.Oracles)
+		if c.Out != "" {
+			if err := writeSchedule(c.Out, k.Schedule); err != nil {
+				return err
+			}
+		}
+		return p.finish(k, sim.Failed)
+	}
+	p.say("\nno seed of %d killed it", k.Seeds)
+	return p.finish(k, sim.Good)
+}
+
+func writeSchedule(name string, s *schedule.Schedule) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("write the schedule: %w", err)
+	}
+	if err := s.Write(file); err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// hunter keeps the plain program, which is only loaded once a seed has failed.
+type hunter struct {
+	p     *program
+	root  string
+	plain func() (*lab.Lab, error)
+	kept  *lab.Lab
+}
+
+func (p *program) hunter() (*hunter, error) {
+	root, err := lab.Root()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	h := &hunter{p: p, root: root}
+	h.plain = sync.OnceValues(func() (*lab.Lab, error) {
+		l, err := lab.New(p.ctx, lab.Config{Build: build.Config{Root: root}})
+		h.kept = l
+		return l, err
+	})
+	return h, nil
+}
+
+func (h *hunter) close() {
+	if h.kept != nil {
+		_ = h.kept.Close()
+	}
+}
+
+func (h *hunter) hunt(name string, text []byte, c lab.Campaign) (lab.Kill, error) {
+	patched, err := lab.NewPatched(h.p.ctx, lab.Config{Build: build.Config{Root: h.root}, Throwaway: true}, text)
+	if broken := (*lab.BuildError)(nil); errors.As(err, &broken) {
+		return lab.Kill{}, usagef("%s does not apply or build: %w", name, broken.Err)
+	}
+	if err != nil {
+		return lab.Kill{}, err
+	}
+	defer patched.Close()
+	k, err := lab.Hunt(h.p.ctx, patched, h.plain, c)
+	k.Patch = name
+	return k, err
+}
+
+type mutantsCmd struct {
+	Only     string `help:"Only mutants whose name contains this."`
+	Class    string `help:"Only those of a class: raft, disk, read, outcome, store."`
+	Harmless bool   `help:"The harmless ones, which must live."`
+	AST      int    `name:"ast" placeholder:"N" help:"In place of the patches: N drawn by the AST mutator."`
+	ASTSeed  uint64 `name:"ast-seed" default:"1" help:"Seed of the AST mutator (default ${default})."`
+	Seeds    string `default:"1-1000" placeholder:"A-B" help:"Seeds to try each with (default ${default})."`
+	Workers  int    `help:"Worlds at a time (default: one per core)."`
+	Out      string `placeholder:"DIR" help:"Folder for the schedules that killed."`
+}
+
+// Run hunts all mutants with the same settings and prints the kill table.
+func (c *mutantsCmd) Run(p *program) error {
+	from, to, err := seeds(c.Seeds)
+	if err != nil {
+		return err
+	}
+	h, err := p.hunter()
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	list, err := c.list(p, h.root)
+	if err != nil {
+		return err
+	}
+	if c.Out != "" {
+		if err := os.MkdirAll(c.Out, 0o755); err != nil {
+			return fmt.Errorf("folder for schedules: %w", err)
+		}
+	}
+	d, err := standardWorld().defaults()
+	if err != nil {
+		return err
+	}
+	var kills []lab.Kill
+	survivors := 0
+	for i, m := range list {
+		p.say("%d/%d %s", i+1, len(list), m.Name)
+		k, err := h.hunt(m.Name, []byte(m.Patch), lab.Campaign{From: from, To: to, Workers: workers(c.Workers), Defaults: d})
+		if err != nil {
+			return err
+		}
+		if k.Killed && c.Out != "" {
+			if err := writeSchedule(c.Out+"/"+m.Name+".json", k.Schedule); err != nil {
+				return err
+			}
+		}
+		if k.Killed == c.Harmless {
+			survivors++
+		}
+		p.say("  killed %t by seed %d after %d seeds, %.0f CPU s: %v", k.Killed, k.Seed, k.Seeds, k.CPU, k.Oracles)
+		kills = append(kills, k)
+		if p.ctx.Err() != nil {
+			break
+		}
+	}
+	killTable(p.stderr, kills)
+	if survivors > 0 {
+		return p.finish(kills, sim.Failed)
+	}
+	return p.finish(kills, sim.Good)
+}
+
+// standardWorld is what every mutant is hunted with: the defaults of the flags.
+func standardWorld() world {
+	return world{Duration: defaultDuration, Shards: 1, Replicas: 3, Clients: 5, Faults: "swarm"}
+}
+
+func (c *mutantsCmd) list(p *program, root string) (list []mutants.Mutant, err error) {
+	all := mutants.List()
+	switch {
+	case c.Harmless:
+		all = mutants.Harmless()
+	case c.AST > 0:
+		drawn, err := astmutants.Draw(p.ctx, root, c.ASTSeed, c.AST)
+		if err != nil {
+			return nil, err
+		}
+		all = nil
+		for _, m := range drawn {
+			all = append(all, mutants.Mutant{Name: m.Name, Class: "ast", Patch: m.Patch})
+		}
+	}
+	for _, m := range all {
+		if (c.Class == "" || m.Class == c.Class) && strings.Contains(m.Name, c.Only) {
+			list = append(list, m)
+		}
+	}
+	if len(list) == 0 {
+		return nil, usagef("no such mutant")
+	}
+	return list, nil
+}
+
+func killTable(w io.Writer, kills []lab.Kill) {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "\nmutant\tkilled by\tseeds\tCPU s\toracles")
+	var cpu []float64
+	for _, k := range kills {
+		by := "-"
+		if k.Killed {
+			by = fmt.Sprintf("seed %d", k.Seed)
+			cpu = append(cpu, k.CPU)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%v\n", k.Patch, by, k.Seeds, k.CPU, k.Oracles)
+	}
+	slices.Sort(cpu)
+	if len(cpu) > 0 {
+		fmt.Fprintf(t, "\n%d of %d killed; CPU seconds until killed: median %.0f, slowest %.0f\n", len(cpu), len(kills), cpu[len(cpu)/2], cpu[len(cpu)-1])
+	}
+	_ = t.Flush()
+}

@@ -1,0 +1,190 @@
+// Command kvsim runs kvorum in simulated worlds: the very program that serves, with faults drawn from a seed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/kvorum/kvorum/sim"
+	"github.com/kvorum/kvorum/sim/build"
+	"github.com/kvorum/kvorum/sim/lab"
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+// Exit codes. They stand in the help too.
+const (
+	exitGood      = 0
+	exitFailed    = 1
+	exitUsage     = 2
+	exitUndecided = 3
+)
+
+const description = `Runs kvorum in simulated worlds: the very program that serves, one WebAssembly machine per node, with faults
+drawn from a seed. A run repeats bit for bit.
+
+    kvsim run --seed 42                 # one world; what it was goes to --out
+    kvsim campaign --seeds 1-200        # many
+    kvsim replay DIR                    # the run of a folder again, or of a schedule file
+    kvsim shrink DIR                    # the smallest schedule that still fails
+
+Exit codes:
+  0  all good
+  1  an oracle fired; for hunt: the patch was caught
+  2  wrong usage, or the patch does not apply or build
+  3  undecided, or the run proves nothing (too few writes, a fault or probe never seen)`
+
+type cli struct {
+	Run      runCmd      `cmd:"" help:"Run one world."`
+	Campaign campaignCmd `cmd:"" help:"Run many worlds and sum up."`
+	Replay   replayCmd   `cmd:"" help:"Run the schedule of a folder or file again."`
+	Shrink   shrinkCmd   `cmd:"" help:"Make a failing schedule small."`
+	Hunt     huntCmd     `cmd:"" help:"Build the node with a patch and look for a seed that shows it."`
+	Mutants  mutantsCmd  `cmd:"" help:"Hunt all mutants and print the kill table."`
+	Faults   faultsCmd   `cmd:"" help:"List the fault classes."`
+	Oracles  oraclesCmd  `cmd:"" help:"List the oracles."`
+	Probes   probesCmd   `cmd:"" help:"List what campaigns must have seen."`
+}
+
+// program is what commands share.
+type program struct {
+	ctx            context.Context
+	stdout, stderr io.Writer
+}
+
+// verdictError carries an exit code.
+type verdictError struct{ code int }
+
+func (e verdictError) Error() string { return "exit " + strconv.Itoa(e.code) }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+type usageError struct{ error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("kvsim"), kong.Description(description), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.UsageOnError())
+	if err != nil {
+		fmt.Fprintln(stderr, "kvsim:", err)
+		return exitUsage
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err == nil {
+		err = parsed.Run(&program{ctx, stdout, stderr})
+	} else {
+		err = usageError{err}
+	}
+	var verdict verdictError
+	switch {
+	case err == nil:
+		return exitGood
+	case errors.As(err, &verdict):
+		return verdict.code
+	case errors.As(err, new(usageError)):
+		fmt.Fprintf(stderr, "kvsim: %v\nTry 'kvsim --help'.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "kvsim: %v\n", err)
+	return exitUsage
+}
+
+const defaultDuration = time.Minute
+
+// world is the flags of what is drawn.
+type world struct {
+	Duration time.Duration `default:"60s" help:"Virtual time of clients and faults (default ${default})."`
+	Shards   int           `default:"1" help:"Shards (default ${default})."`
+	Replicas int           `default:"3" help:"Replicas of each shard (default ${default})."`
+	Clients  int           `default:"5" help:"Concurrent clients (default ${default})."`
+	Faults   string        `default:"swarm" help:"Fault classes, comma separated; swarm: each seed draws some; all; none (default ${default})."`
+}
+
+func (w world) defaults() (schedule.Defaults, error) {
+	d := schedule.Defaults{Shards: w.Shards, Replicas: w.Replicas, Duration: w.Duration, Clients: w.Clients}
+	switch {
+	case w.Shards < 1 || w.Replicas < 1 || w.Clients < 1:
+		return d, usagef("--shards, --replicas and --clients must be at least 1")
+	case w.Duration < 5*time.Second:
+		return d, usagef("--duration %s is too short to elect a leader and do something: give at least 5s", w.Duration)
+	}
+	known := map[string]bool{}
+	for _, c := range sim.Classes() {
+		known[c.ID] = true
+	}
+	switch w.Faults {
+	case "swarm":
+	case "none":
+		d.All = true
+	case "all":
+		d.All = true
+		for _, c := range sim.Classes() {
+			if c.Tier == sim.Tolerated {
+				d.Classes = append(d.Classes, c.ID)
+			}
+		}
+	default:
+		d.All = true
+		for _, id := range strings.Split(w.Faults, ",") {
+			if !known[id] {
+				return d, usagef("no fault class %q: kvsim faults lists them", id)
+			}
+			d.Classes = append(d.Classes, id)
+		}
+	}
+	return d, nil
+}
+
+// lab builds the programs and shows it.
+func (p *program) lab() (*lab.Lab, error) {
+	root, err := lab.Root()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return lab.New(p.ctx, lab.Config{Build: build.Config{Root: root, Say: p.say}})
+}
+
+func (p *program) say(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }
+
+// workers: one world per core.
+func workers(n int) int {
+	if n > 0 {
+		return n
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// seeds reads A-B or A.
+func seeds(text string) (from, to uint64, err error) {
+	first, last, found := strings.Cut(text, "-")
+	if !found {
+		last = first
+	}
+	from, err1 := strconv.ParseUint(first, 10, 64)
+	to, err2 := strconv.ParseUint(last, 10, 64)
+	if err1 != nil || err2 != nil || to < from {
+		return 0, 0, usagef("--seeds %q: want a range such as 1-200", text)
+	}
+	return from, to, nil
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/kvorum/kvorum/sim"
+	"github.com/kvorum/kvorum/sim/lab"
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+type runCmd struct {
+	Seed  uint64 `required:"" help:"Seed of the world."`
+	Out   string `placeholder:"DIR" help:"Folder for schedule, log, history and report (default kvsim-SEED)."`
+	world `embed:""`
+}
+
+// Run runs one world.
+func (c *runCmd) Run(p *program) error {
+	d, err := c.defaults()
+	if err != nil {
+		return err
+	}
+	if c.Out == "" {
+		c.Out = fmt.Sprintf("kvsim-%d", c.Seed)
+	}
+	return p.one(lab.Draw(c.Seed, d), c.Out)
+}
+
+// one runs a schedule into a folder.
+func (p *program) one(s *schedule.Schedule, out string) error {
+	folder, err := lab.NewFolder(out)
+	if err != nil {
+		return usageError{err}
+	}
+	l, err := p.lab()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	p.say("seed %d: %d shards x %d replicas, %d clients, %d faults, %s", s.Seed, s.Shards, s.Replicas, s.Crowd.Clients, len(s.Faults), time.Duration(s.Duration))
+	r := l.Run(p.ctx, s, sim.Options{Log: folder.Log()})
+	if err := folder.Finish(s, r); err != nil {
+		return err
+	}
+	p.tell(r, out)
+	return p.finish(r, r.Verdict)
+}
+
+// tell sums a run up for people.
+func (p *program) tell(r *sim.Result, out string) {
+	p.say("%s: %v, %d writes acknowledged, %.0f virtual seconds in %.1f", r.Verdict, r.Outcomes, r.Writes, r.Virtual, r.Wall)
+	for _, f := range r.Failures {
+		p.say("  %9.3fs %s: %s", f.At, f.Oracle, f.Detail)
+	}
+	p.say("written to %s", out)
+	if r.Verdict != sim.Good {
+		p.say("again:   kvsim replay %s\nsmaller: kvsim shrink %s", out, out)
+	}
+}
+
+// finish prints the last line and turns the verdict into the exit code.
+func (p *program) finish(v any, verdict sim.Verdict) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("print the result: %w", err)
+	}
+	fmt.Fprintf(p.stdout, "%s\n", b)
+	switch verdict {
+	case sim.Good:
+		return nil
+	case sim.Failed:
+		return verdictError{exitFailed}
+	}
+	return verdictError{exitUndecided}
+}
+
+type replayCmd struct {
+	Path string `arg:"" help:"Folder of a run, or a schedule file."`
+	Out  string `placeholder:"DIR" help:"Folder for what comes of it (default PATH-replay)."`
+}
+
+// Run repeats a run and says whether it was the same.
+func (c *replayCmd) Run(p *program) error {
+	s, err := lab.ReadSchedule(c.Path)
+	if err != nil {
+		return usageError{err}
+	}
+	if c.Out == "" {
+		c.Out = c.Path + "-replay"
+	}
+	before, _ := lab.ReadResult(c.Path)
+	err = p.one(s, c.Out)
+	if after, readErr := lab.ReadResult(c.Out); readErr == nil && before != nil {
+		if before.Trace == after.Trace && before.Memory == after.Memory {
+			p.say("the same run, bit for bit")
+		} else {
+			p.say("not the same run: the program or the simulator has changed since")
+		}
+	}
+	return err
+}
+
+type shrinkCmd struct {
+	Path   string        `arg:"" help:"Folder of a failing run, or a schedule file."`
+	Oracle string        `help:"The oracle that must go on firing (default: the run's first)."`
+	For    time.Duration `default:"15m" help:"How long to try (default ${default})."`
+	Out    string        `placeholder:"FILE" help:"Where the small schedule goes (default shrunk.json in the folder)."`
+}
+
+// Run shrinks.
+func (c *shrinkCmd) Run(p *program) error {
+	s, err := lab.ReadSchedule(c.Path)
+	if err != nil {
+		return usageError{err}
+	}
+	l, err := p.lab()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if c.Oracle == "" {
+		oracles := l.Run(p.ctx, s, sim.Options{}).Oracles()
+		if len(oracles) == 0 {
+			return usagef("%s does not fail: there is nothing to shrink", c.Path)
+		}
+		c.Oracle = oracles[0]
+	}
+	if c.Out == "" {
+		c.Out = c.Path + "/shrunk.json"
+		if info, err := os.Stat(c.Path); err == nil && !info.IsDir() {
+			c.Out = c.Path + ".shrunk.json"
+		}
+	}
+	ctx, cancel := within(p.ctx, c.For)
+	defer cancel()
+	small := l.Shrink(ctx, s, c.Oracle, p.say)
+	if small.Result == nil {
+		return usagef("the oracle %q does not fire: name another with --oracle", c.Oracle)
+	}
+	file, err := os.Create(c.Out)
+	if err != nil {
+		return fmt.Errorf("write the small schedule: %w", err)
+	}
+	if err := small.Schedule.Write(file); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("write the small schedule: %w", err)
+	}
+	p.say("%s: %d faults, %d operations, after %d runs in %s: %s", c.Oracle, len(small.Schedule.Faults), small.Operations, small.Runs, small.Took.Round(time.Second), c.Out)
+	for _, f := range small.Result.Failures {
+		p.say("  %9.3fs %s: %s", f.At, f.Oracle, f.Detail)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+// Tier says what a cluster must do with a fault.
+type Tier string
+
+// The tiers of the fault model, see ARCHITECTURE.md.
+const (
+	Tolerated  Tier = "tolerated"   // all promises hold
+	Detectable Tier = "detectable"  // the node must refuse to serve
+	Beyond     Tier = "beyond Raft" // labelled, reported apart
+)
+
+// class is one kind of fault.
+type class struct {
+	line string // for kvsim faults
+	tier Tier
+	draw func(d *schedule.Drawer) schedule.Fault // its parameters; At is the drawer's
+	// strike begins the fault; nil if there is nothing to end. It counts by took when the fault really had an effect, which
+	// for some is only known at the end.
+	strike func(x *nemesis, s *strike) (end func())
+}
+
+// strike is one fault at the moment when it begins.
+type strike struct {
+	fault *schedule.Fault
+	index int // of the fault in the schedule
+	nodes []*Node
+	draw  *rand.Rand
+}
+
+// Class describes a fault class to people.
+type Class struct {
+	ID, Line string
+	Tier     Tier
+}
+
+// Classes lists all fault classes by id.
+func Classes() (list []Class) {
+	all := classes()
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, Class{id, all[id].line, all[id].tier})
+	}
+	return list
+}
+
+// ClassesOf lists the ids of a tier's classes. A swarm draws from the tolerated ones, and rarely from the detectable ones.
+func ClassesOf(tier Tier) (ids []string) {
+	for _, c := range Classes() {
+		if c.Tier == tier {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// DrawFault draws a fault of the class.
+func DrawFault(id string, d *schedule.Drawer) (schedule.Fault, bool) {
+	c, ok := classes()[id]
+	if !ok {
+		return schedule.Fault{}, false
+	}
+	return c.draw(d), true
+}
+
+func classes() map[string]class {
+	all := map[string]class{}
+	for _, family := range []map[string]class{
+		crashFaults(), processFaults(), cutFaults(), linkFaults(), connectionFaults(), diskFaults(), damageFaults(), clockFaults(), operations(),
+	} {
+		maps.Copy(all, family)
+	}
+	return all
+}
+
+// LeftOut lists the known kinds of faults that are not injected, each with the reason.
+func LeftOut() []Class {
+	return []Class{
+		{"duplicate, reorder, replay or corrupt a packet", "TCP hides the first three from the program, and its checksum the fourth; a new connection after a reset repeats messages for real", Beyond},
+		{"filter by message type", "one connection carries all types in order, so what is held holds the rest; stale-connection holds some connections and not others, which parts heartbeats from entries", Tolerated},
+		{"stale read of a sector, misdirected write", "from the program both look like lost-write and bit-flip together, which are there", Beyond},
+		{"out of memory", "Go ends the process: a kill", Tolerated},
+		{"stop inside a critical section", "only goroutines of the same process see the difference; to the others it is a pause, to the former the seeded scheduler", Tolerated},
+		{"allocation and hash seeds", "not a fault: each life of a machine has seeds of its own", Tolerated},
+		{"knobs", "not a fault: every schedule draws the node's flags", Tolerated},
+		{"members added, removed, replaced; learners promoted", "the product cannot do it yet", Tolerated},
+		{"slot moves, shards added", "the product cannot do it yet", Tolerated},
+		{"backup and restore by the user", "the product cannot do it yet", Tolerated},
+		{"mixed versions", "there is one version yet", Tolerated},
+	}
+}

@@ -1,0 +1,155 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+func seconds(amount float64) time.Duration { return time.Duration(amount * float64(time.Second)) }
+
+// signed draws a length of time forth or back, in seconds.
+func signed(d *schedule.Drawer, low, high time.Duration) float64 {
+	amount := time.Duration(d.Between(low, high)).Seconds()
+	if d.IntN(2) == 0 {
+		return -amount
+	}
+	return amount
+}
+
+func clockFaults() map[string]class {
+	rate := func(d *schedule.Drawer) schedule.Fault {
+		return schedule.Fault{Nodes: d.SomeNodes(), For: d.Between(2*time.Second, 25*time.Second), Amount: 0.9 + 0.2*d.Float64()}
+	}
+	return map[string]class{
+		"clock-offset": {
+			line: "a wall clock is wrong by up to an hour for a while",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(time.Second, 20*time.Second), Amount: signed(d, time.Millisecond, time.Hour)}
+			},
+			strike: func(x *nemesis, s *strike) func() {
+				x.jump(s, s.fault.Amount)
+				return func() { x.jump(s, -s.fault.Amount) }
+			},
+		},
+		"clock-jump": {
+			line: "a wall clock jumps, forth or back, for good",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				return schedule.Fault{Nodes: d.OneNode(), Amount: signed(d, 10*time.Millisecond, time.Hour)}
+			},
+			strike: func(x *nemesis, s *strike) func() { x.jump(s, s.fault.Amount); return nil },
+		},
+		"clock-strobe": {
+			line: "a wall clock jumps forth and back many times a second",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(time.Second, 8*time.Second), Amount: time.Duration(d.Between(time.Millisecond, 10*time.Second)).Seconds()}
+			},
+			strike: clockStrobe,
+		},
+		"clock-drift": {
+			line: "clocks, the monotonic ones too, run up to 10 % fast or slow",
+			tier: Tolerated,
+			draw: rate,
+			strike: func(x *nemesis, s *strike) func() {
+				return x.clocksRule(s, func(n *Node) *clockRule { return &clockRule{node: n, rate: s.fault.Amount} })
+			},
+		},
+		"clock-wobble": {
+			line:   "the rate of clocks changes again and again, by up to 10 %",
+			tier:   Tolerated,
+			draw:   rate,
+			strike: clockWobble,
+		},
+		"clock-coarse": {
+			line: "clocks are coarse: readings of the same some milliseconds are equal",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				return schedule.Fault{Nodes: d.SomeNodes(), For: d.Between(time.Second, 15*time.Second), Amount: []float64{0.001, 0.004, 0.016}[d.IntN(3)]}
+			},
+			strike: func(x *nemesis, s *strike) func() {
+				return x.clocksRule(s, func(n *Node) *clockRule { return &clockRule{node: n, rate: 1, grain: seconds(s.fault.Amount)} })
+			},
+		},
+		"freeze": {
+			line: "a virtual machine is frozen with its clocks; when it goes on, its wall clock jumps to the right time and its monotonic one does not",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(200*time.Millisecond, 10*time.Second)}
+			},
+			strike: freeze,
+		},
+	}
+}
+
+func (x *nemesis) jump(s *strike, amount float64) {
+	for _, n := range s.nodes {
+		n.clock.Jump(seconds(amount))
+		if n.up && amount == s.fault.Amount {
+			x.took(s)
+		}
+	}
+}
+
+// clocksRule puts a rule in force on each node's clock.
+func (x *nemesis) clocksRule(s *strike, rule func(*Node) *clockRule) (end func()) {
+	var ends []func()
+	for _, n := range s.nodes {
+		if n.up && len(ends) == 0 {
+			x.took(s)
+		}
+		ends = append(ends, x.clock(rule(n)))
+	}
+	return all(ends)
+}
+
+func clockStrobe(x *nemesis, s *strike) func() {
+	sign := 1.0
+	flip := func() {
+		x.jump(s, sign*s.fault.Amount)
+		sign = -sign
+	}
+	flip()
+	stop := x.repeat(func() time.Duration { return time.Duration(5+s.draw.IntN(200)) * time.Millisecond }, flip)
+	return func() {
+		stop()
+		if sign < 0 {
+			flip()
+		}
+	}
+}
+
+func clockWobble(x *nemesis, s *strike) func() {
+	rate := s.fault.Amount
+	put := func() func() {
+		return x.clocksRule(s, func(n *Node) *clockRule { return &clockRule{node: n, rate: rate} })
+	}
+	end := put()
+	stop := x.repeat(func() time.Duration { return time.Duration(100+s.draw.IntN(2000)) * time.Millisecond }, func() {
+		end()
+		rate = 0.9 + 0.2*s.draw.Float64()
+		end = put()
+	})
+	return func() {
+		stop()
+		end()
+	}
+}
+
+func freeze(x *nemesis, s *strike) func() {
+	began := x.world.timeline.Now()
+	goOn := x.pause(s, s.nodes)
+	var ends []func()
+	for _, n := range s.nodes {
+		ends = append(ends, x.clock(&clockRule{node: n, rate: 0}))
+	}
+	return func() {
+		all(ends)()
+		for _, n := range s.nodes {
+			n.clock.Jump(x.world.timeline.Now().Sub(began))
+		}
+		goOn()
+	}
+}

@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	lin "github.com/kvorum/kvorum/linearizability"
+	"github.com/kvorum/kvorum/sim/commits"
+)
+
+// judgeHistory asks both methods: porcupine's search, and the replay of the order that the machines agreed on.
+func (w *World) judgeHistory(ctx context.Context, r *Result) {
+	all := w.commitLog()
+	opt := lin.Options{Timeout: time.Minute, Workers: 1, MaxMemory: 512 << 20}
+	if w.Replicas > 1 { // a lone replica sends its entries nowhere
+		opt.Commits = all
+		if opt.Commits == nil {
+			opt.Commits = []lin.Commit{}
+		}
+		w.judgeWeakReads(all)
+	}
+	report := lin.Check(ctx, w.history.ops, opt)
+	switch report.Verdict {
+	case lin.Linearizable:
+	case lin.Undecided:
+		r.Verdict = Undecided
+	case lin.Disagreement:
+		w.fail("methods agree", firstReasons(report))
+	default:
+		w.fail("linearizability", firstReasons(report))
+	}
+	for _, k := range report.Keys {
+		if k.Search == lin.Violation {
+			w.fail("porcupine", fmt.Sprintf("key %q: no order explains it", k.Key))
+		}
+		if k.Replay == lin.Violation {
+			w.fail("replay", fmt.Sprintf("key %q: %s", k.Key, strings.Join(k.Reasons, "; ")))
+		}
+	}
+	r.Report = &report
+	r.Commits = all
+}
+
+func firstReasons(r lin.Report) string {
+	for _, k := range r.Keys {
+		if k.Verdict == r.Verdict {
+			return fmt.Sprintf("key %q: %s", k.Key, strings.Join(k.Reasons, "; "))
+		}
+	}
+	return string(r.Verdict)
+}
+
+// commitLog is what the machines agreed on, as an unmodified store executes it; and the digests that the nodes showed for it.
+func (w *World) commitLog() (all []lin.Commit) {
+	for shard := range w.Shards {
+		replay, err := commits.Commits(uint32(shard), w.watch.tap.Committed(uint32(shard)))
+		if err != nil {
+			w.fail("commit log", err.Error())
+		}
+		all = append(all, replay.Commits...)
+		if w.Replicas == 1 {
+			continue
+		}
+		for _, s := range w.shown {
+			if s.shard != shard {
+				continue
+			}
+			if want := replay.DigestAt(s.index); want != "" && want != s.digest {
+				w.fail("digest", fmt.Sprintf("%s at index %d has digest %s, the log gives %s", s.node, s.index, s.digest, want))
+			}
+		}
+	}
+	return all
+}
+
+// shownDigest is what a node said of itself.
+type shownDigest struct {
+	node   string
+	shard  int
+	index  uint64
+	digest string
+}
+
+// damaged: was the disk harmed in a way that the node must find out itself?
+func (n *Node) damaged() bool { return n.lost() || n.swapped }

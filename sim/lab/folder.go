@@ -1,0 +1,145 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	lin "github.com/kvorum/kvorum/linearizability"
+	"github.com/kvorum/kvorum/sim"
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+// Files of a run folder.
+const (
+	ScheduleFile = "schedule.json"
+	ResultFile   = "result.json"
+	HistoryFile  = "history.jsonl"
+	LogFile      = "log.txt"
+	CommitsFile  = "commits.jsonl"
+	ReportFolder = "report" // index.html to begin with
+	markFile     = ".kvsim" // says that the folder is kvsim's to replace
+)
+
+// Folder is where one run leaves what it was.
+type Folder struct {
+	path string
+	log  *os.File
+	text *bufio.Writer
+}
+
+// NewFolder makes the folder. An existing one is replaced if kvsim wrote it, else refused.
+func NewFolder(path string) (*Folder, error) {
+	list, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("folder for the run: %w", err)
+	case len(list) > 0:
+		if _, err := os.Stat(filepath.Join(path, markFile)); err != nil {
+			return nil, fmt.Errorf("%s exists and kvsim did not write it: name another folder with --out", path)
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return nil, fmt.Errorf("replace the folder of an earlier run: %w", err)
+		}
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, fmt.Errorf("folder for the run: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(path, markFile), nil, 0o644); err != nil {
+		return nil, fmt.Errorf("folder for the run: %w", err)
+	}
+	log, err := os.Create(filepath.Join(path, LogFile))
+	if err != nil {
+		return nil, fmt.Errorf("folder for the run: %w", err)
+	}
+	return &Folder{path: path, log: log, text: bufio.NewWriterSize(log, 1<<20)}, nil
+}
+
+// Log gets what nodes and world say.
+func (f *Folder) Log() io.Writer { return f.text }
+
+// Finish writes schedule, result, history and the report.
+func (f *Folder) Finish(s *schedule.Schedule, r *sim.Result) error {
+	return errors.Join(
+		f.text.Flush(), f.log.Close(),
+		f.write(ScheduleFile, s.Write),
+		f.write(ResultFile, func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			return e.Encode(r)
+		}),
+		f.write(HistoryFile, func(w io.Writer) error { return writeHistory(w, r) }),
+		f.write(CommitsFile, func(w io.Writer) error { return writeCommits(w, r) }),
+		lin.WriteReport(context.Background(), filepath.Join(f.path, ReportFolder), lin.History{Model: lin.Kvorum, Operations: r.History, Annotations: r.Annotations}, *r.Report),
+	)
+}
+
+func writeCommits(w io.Writer, r *sim.Result) error {
+	commits := lin.NewCommitWriter(w)
+	for _, c := range r.Commits {
+		if err := commits.Write(c); err != nil {
+			return err
+		}
+	}
+	return commits.Flush()
+}
+
+func writeHistory(w io.Writer, r *sim.Result) error {
+	history := lin.NewWriter(w)
+	for _, o := range r.History {
+		if err := history.Write(o); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.Annotations {
+		if err := history.Annotate(a); err != nil {
+			return err
+		}
+	}
+	return history.Flush()
+}
+
+func (f *Folder) write(name string, write func(io.Writer) error) error {
+	file, err := os.Create(filepath.Join(f.path, name))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	b := bufio.NewWriter(file)
+	if err := errors.Join(write(b), b.Flush(), file.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// ReadSchedule reads the schedule of a run folder, or a schedule file.
+func ReadSchedule(path string) (*schedule.Schedule, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, ScheduleFile)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
+	}
+	defer file.Close()
+	return schedule.Read(file)
+}
+
+// ReadResult reads the result of a run folder.
+func ReadResult(path string) (*sim.Result, error) {
+	b, err := os.ReadFile(filepath.Join(path, ResultFile))
+	if err != nil {
+		return nil, fmt.Errorf("result: %w", err)
+	}
+	var r sim.Result
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("result %s: %w", path, err)
+	}
+	return &r, nil
+}

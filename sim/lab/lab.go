@@ -1,0 +1,104 @@
+// Package lab runs worlds: one, many at a time, again and again until a failure is small. It is what kvsim and the tests use.
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/kvorum/kvorum/sim"
+	"github.com/kvorum/kvorum/sim/build"
+	"github.com/kvorum/kvorum/sim/machine"
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+// Lab holds the compiled programs. It is safe for concurrent use.
+type Lab struct {
+	engine   *machine.Engine
+	programs *sim.Programs
+}
+
+// Config of a lab. Only Root is needed.
+type Config struct {
+	Build       build.Config
+	Throwaway   bool // the programs are not worth a place in the cache
+	Interpreter bool // slow; to check wazero's compiler
+}
+
+// New builds and compiles the programs, or takes them from the caches. Close the lab.
+func New(ctx context.Context, c Config) (*Lab, error) {
+	built, err := build.All(ctx, c.Build)
+	if err != nil {
+		return nil, err
+	}
+	return load(ctx, c, built)
+}
+
+func load(ctx context.Context, c Config, built build.Programs) (*Lab, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("no cache folder: %w", err)
+	}
+	options := machine.Options{Interpreter: c.Interpreter, Cache: filepath.Join(cache, "kvorum", "machines")}
+	if c.Throwaway {
+		options.Cache = ""
+	}
+	engine, err := machine.NewEngine(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if c.Build.Say != nil {
+		c.Build.Say("compiling the machines' programs (the first time takes half a minute)")
+	}
+	programs, err := sim.Load(ctx, engine, built)
+	if err != nil {
+		return nil, err
+	}
+	return &Lab{engine: engine, programs: programs}, nil
+}
+
+// Close frees the programs.
+func (l *Lab) Close() error { return l.engine.Close(context.Background()) }
+
+// ProgramsHash is the SHA-256 of the programs, in hex: a schedule repeats exactly only with the same ones.
+func (l *Lab) ProgramsHash() string { return l.programs.Hash }
+
+// Run runs one world.
+func (l *Lab) Run(ctx context.Context, s *schedule.Schedule, o sim.Options) *sim.Result {
+	o.Programs = l.programs
+	return sim.Run(ctx, s, o)
+}
+
+// Draw draws the schedule of a seed with all tolerated classes, or those named.
+func Draw(seed uint64, d schedule.Defaults) *schedule.Schedule {
+	if len(d.Classes) == 0 && !d.All {
+		for _, c := range sim.Classes() {
+			if c.Tier == sim.Tolerated {
+				d.Classes = append(d.Classes, c.ID)
+			}
+		}
+	}
+	return schedule.Draw(seed, d, sim.DrawFault)
+}
+
+// Root is the folder of the module that the working folder is in.
+func Root() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("working folder: %w", err)
+	}
+	for at := folder; ; at = filepath.Dir(at) {
+		if b, err := os.ReadFile(filepath.Join(at, "go.mod")); err == nil && isOurs(b) {
+			return at, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("%s is not in a checkout of kvorum: the simulator builds the node from source", folder)
+		}
+	}
+}
+
+func isOurs(mod []byte) bool {
+	const module = "module github.com/kvorum/kvorum"
+	return len(mod) >= len(module) && string(mod[:len(module)]) == module
+}

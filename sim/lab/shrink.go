@@ -1,0 +1,166 @@
+package lab
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/kvorum/kvorum/sim"
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+// Shrunk is the smallest schedule found that still fails.
+type Shrunk struct {
+	Schedule   *schedule.Schedule
+	Result     *sim.Result
+	Operations int // that the clients began
+	Runs       int
+	Took       time.Duration
+}
+
+// Shrink makes a failing schedule smaller for as long as the context lasts, while the same oracle fires. Faults go by delta
+// debugging (Zeller and Hildebrandt, 2002), then the number of operations and of clients, the knobs and the lengths of what
+// is left. say is told of progress.
+func (l *Lab) Shrink(ctx context.Context, s *schedule.Schedule, oracle string, say func(format string, args ...any)) Shrunk {
+	k := &shrinker{lab: l, ctx: ctx, oracle: oracle, say: say, began: time.Now()}
+	k.best = Shrunk{Schedule: s}
+	if !k.fails(clone(s)) {
+		return k.best
+	}
+	k.faults()
+	k.operations()
+	k.duration()
+	k.faults()
+	k.clients()
+	k.knobs()
+	k.lengths()
+	k.operations()
+	k.best.Took = time.Since(k.began)
+	return k.best
+}
+
+type shrinker struct {
+	lab    *Lab
+	ctx    context.Context //nolint:containedctx // one call's
+	oracle string
+	say    func(format string, args ...any)
+	began  time.Time
+	best   Shrunk
+}
+
+func clone(s *schedule.Schedule) *schedule.Schedule {
+	c := *s
+	c.Faults, c.Flags = slices.Clone(s.Faults), slices.Clone(s.Flags)
+	return &c
+}
+
+// fails runs s, and keeps it as the best if the oracle fires.
+func (k *shrinker) fails(s *schedule.Schedule) bool {
+	if k.ctx.Err() != nil {
+		return false
+	}
+	r := k.lab.Run(k.ctx, s, sim.Options{})
+	k.best.Runs++
+	if !slices.Contains(r.Oracles(), k.oracle) {
+		return false
+	}
+	k.best.Schedule, k.best.Result, k.best.Operations = s, r, len(r.History)
+	if k.say != nil {
+		k.say("%d runs: %d faults, %d operations, %s", k.best.Runs, len(s.Faults), len(r.History), time.Duration(s.Duration))
+	}
+	return true
+}
+
+// try changes a copy of the best.
+func (k *shrinker) try(change func(*schedule.Schedule)) bool {
+	s := clone(k.best.Schedule)
+	change(s)
+	return k.fails(s)
+}
+
+// faults leaves pieces of the list out, halves first, then smaller ones.
+func (k *shrinker) faults() {
+	for pieces := 1; ; {
+		list := k.best.Schedule.Faults
+		if len(list) == 0 || k.ctx.Err() != nil {
+			return
+		}
+		pieces = min(pieces, len(list))
+		size := (len(list) + pieces - 1) / pieces
+		cut := false
+		for from := 0; from < len(list) && !cut; from += size {
+			cut = k.try(func(s *schedule.Schedule) { s.Faults = slices.Delete(s.Faults, from, min(from+size, len(list))) })
+		}
+		switch {
+		case cut:
+			pieces = max(1, pieces-1)
+		case size == 1:
+			return
+		default:
+			pieces *= 2
+		}
+	}
+}
+
+// operations bounds how many the clients begin, by bisection.
+func (k *shrinker) operations() {
+	low, high := 0, k.best.Operations
+	for high-low > max(4, high/8) {
+		middle := (low + high) / 2
+		if k.try(func(s *schedule.Schedule) { s.Crowd.Operations = middle }) {
+			high = middle
+		} else {
+			low = middle
+		}
+		if k.ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// duration ends the run soon after the failure.
+func (k *shrinker) duration() {
+	s, r := k.best.Schedule, k.best.Result
+	for _, f := range r.Failures {
+		if f.Oracle != k.oracle {
+			continue
+		}
+		at := schedule.Duration((f.At + 1) * float64(time.Second))
+		if at < s.Duration {
+			k.try(func(s *schedule.Schedule) { s.Duration = at })
+		}
+		return
+	}
+	k.try(func(s *schedule.Schedule) { s.Duration /= 2 })
+}
+
+func (k *shrinker) clients() {
+	for n := 1; n < k.best.Schedule.Crowd.Clients; n *= 2 {
+		if k.try(func(s *schedule.Schedule) { s.Crowd.Clients = n }) {
+			break
+		}
+	}
+	k.try(func(s *schedule.Schedule) { s.Crowd.ValueBytes = 1 })
+	k.try(func(s *schedule.Schedule) { s.Core = false })
+}
+
+// knobs go back to the defaults where they do not matter.
+func (k *shrinker) knobs() {
+	if k.try(func(s *schedule.Schedule) { s.Flags = nil }) {
+		return
+	}
+	for i := len(k.best.Schedule.Flags) - 1; i >= 0 && k.ctx.Err() == nil; i-- {
+		k.try(func(s *schedule.Schedule) { s.Flags = slices.Delete(s.Flags, i, i+1) })
+	}
+}
+
+// lengths of faults are halved while they may be.
+func (k *shrinker) lengths() {
+	for i := range k.best.Schedule.Faults {
+		for k.ctx.Err() == nil && k.best.Schedule.Faults[i].For > schedule.Duration(200*time.Millisecond) {
+			if !k.try(func(s *schedule.Schedule) { s.Faults[i].For /= 2 }) {
+				break
+			}
+		}
+	}
+}

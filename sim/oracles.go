@@ -1,0 +1,38 @@
+package sim
+
+import (
+	"github.com/kvorum/kvorum/sim/audit"
+	"github.com/kvorum/kvorum/sim/tap"
+)
+
+// Oracle is something that watches a world and says when a promise is broken.
+type Oracle struct{ ID, Line string }
+
+// Oracles lists all, with a line for people each.
+func Oracles() []Oracle {
+	list := []Oracle{
+		{"exit", "no process ends unless a fault gives it a reason or it was asked to"},
+		{"operations end", "every operation of a client ends within its own timeout"},
+		{"client", "the client's program itself does not fail"},
+		{"history", "clients tell their history in the agreed form"},
+		{"convergence", "without new writes, every living replica applies what is committed, and equal indexes have equal digests"},
+		{"final reads", "after the faults, every living replica serves every key"},
+		{"linearizability", "there is an order of all operations, one after the other, that explains every answer"},
+		{"porcupine", "the same, by search alone"},
+		{"replay", "the same, by replay of the order that the machines agreed on: nothing acknowledged is missing, nothing is done twice, real time holds"},
+		{"methods agree", "search and replay do not contradict each other"},
+		{"commit log", "an unmodified store can execute the log that the machines agreed on"},
+		{"digest", "each node's state at an index is what an unmodified store makes of the log up to it"},
+		{"stale reads", "a stale read shows something that was once true"},
+		{"bounded reads", "a bounded read shows nothing that was overwritten before its bound"},
+		{"disk-readable", "after a power cut the log file and the identity can be read"},
+		{"schedule", "the schedule names fault classes that exist"},
+	}
+	for _, o := range tap.Oracles() {
+		list = append(list, Oracle{o.Name, o.About})
+	}
+	for _, o := range audit.Oracles() {
+		list = append(list, Oracle{o[0], o[1]})
+	}
+	return list
+}

@@ -1,0 +1,181 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	lin "github.com/kvorum/kvorum/linearizability"
+	"github.com/kvorum/kvorum/sim/build"
+	"github.com/kvorum/kvorum/sim/machine"
+	"github.com/kvorum/kvorum/sim/schedule"
+)
+
+// Options of a run that change nothing in it.
+type Options struct {
+	Programs   *Programs
+	Trace      io.Writer   // gets every record of the trace; nil: only its hash is kept
+	Log        io.Writer   // gets what the nodes log and what the world does
+	Goroutines hash.Hash64 // gets every choice of a goroutine
+}
+
+// Programs are loaded into an engine, for any number of worlds.
+type Programs struct {
+	Node, Client *machine.Program
+	Hash         string
+}
+
+// Load compiles built programs.
+func Load(ctx context.Context, e *machine.Engine, b build.Programs) (*Programs, error) {
+	node, err := e.Load(ctx, b.Node)
+	if err != nil {
+		return nil, err
+	}
+	client, err := e.Load(ctx, b.Client)
+	if err != nil {
+		return nil, err
+	}
+	return &Programs{Node: node, Client: client, Hash: b.Hash}, nil
+}
+
+// Verdict of a run.
+type Verdict string
+
+// The verdicts. A run that proves nothing is no good one.
+const (
+	Good      Verdict = "good"
+	Failed    Verdict = "failed"
+	Undecided Verdict = "undecided"
+	Vacuous   Verdict = "vacuous"
+)
+
+// Result of a run.
+type Result struct {
+	Seed     uint64              `json:"seed"`
+	Trace    string              `json:"trace"`  // SHA-256 of everything that happened
+	Memory   string              `json:"memory"` // SHA-256 of all memories and disks at the end
+	Outcomes map[lin.Outcome]int `json:"operations"`
+	Writes   int                 `json:"writes_acknowledged"`
+	Fired    map[string]int      `json:"faults"`
+	Reached  map[string]int      `json:"reached"`
+	Failures []Failure           `json:"failures"`
+	Verdict  Verdict             `json:"verdict"`
+	Virtual  float64             `json:"virtual_seconds"`
+	Wall     float64             `json:"wall_seconds"`
+	Records  uint64              `json:"records"`
+
+	History     []lin.Operation  `json:"-"`
+	Annotations []lin.Annotation `json:"-"`
+	Commits     []lin.Commit     `json:"-"`
+	Report      *lin.Report      `json:"-"`
+}
+
+// Oracles that failed, each once, in the order in which they first did.
+func (r *Result) Oracles() (list []string) {
+	seen := map[string]bool{}
+	for _, f := range r.Failures {
+		if !seen[f.Oracle] {
+			seen[f.Oracle] = true
+			list = append(list, f.Oracle)
+		}
+	}
+	return list
+}
+
+// minWrites is how many acknowledged writes make a run worth something.
+const minWrites = 500
+
+// Run grows the world, lets it live, heals it, and judges it.
+func Run(ctx context.Context, s *schedule.Schedule, o Options) *Result {
+	began := time.Now() // for people; nothing in the world sees it
+	w := newWorld(s, o)
+	defer w.end()
+	w.live()
+	w.recover()
+	r := w.judge(ctx)
+	r.Wall = time.Since(began).Seconds()
+	return r
+}
+
+// live is the time of clients and faults.
+func (w *World) live() {
+	draw := w.stream("start", 0)
+	for _, n := range w.nodes {
+		w.timeline.After(time.Duration(draw.IntN(100))*time.Millisecond, n.start)
+	}
+	w.nemesis.arm()
+	c := w.Crowd
+	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-seed", fmt.Sprint(w.Seed),
+		"-pause", time.Duration(c.Pause).String(), "-keys", fmt.Sprint(c.Keys), "-value-bytes", fmt.Sprint(c.ValueBytes),
+		"-operations", fmt.Sprint(c.Operations), "-for", time.Duration(w.Duration).String())
+	end := w.timeline.Now().Add(time.Duration(w.Duration))
+	w.advance(end, nil)
+	w.nemesis.heal(w.coreOf())
+	w.advance(end.Add(lastOperations), func() bool { return crowd.done })
+	if !crowd.done {
+		w.fail("operations end", fmt.Sprintf("clients still wait %s after the last fault", lastOperations))
+	}
+	if crowd.code != 0 {
+		w.fail("client", crowd.errors.String())
+	}
+	crowd.machine.Kill()
+}
+
+// lastOperations bounds how long an operation may take once the faults are over: its own timeout and some slack.
+const lastOperations = 12 * time.Second
+
+// coreOf is the set of nodes that the end of the faults heals: all, or a majority of each shard.
+func (w *World) coreOf() map[*Node]bool {
+	core := map[*Node]bool{}
+	draw := w.stream("core", 0)
+	for shard := range w.Shards {
+		list := w.shard(shard)
+		keep := len(list)
+		if w.Core {
+			keep = len(list)/2 + 1
+		}
+		for _, i := range draw.Perm(len(list))[:keep] {
+			core[list[i]] = true
+		}
+	}
+	return core
+}
+
+// judge asks every oracle and sums up.
+func (w *World) judge(ctx context.Context) *Result {
+	r := &Result{Seed: w.Seed, Outcomes: w.history.outcomes(), Writes: w.history.writes(), History: w.history.ops, Virtual: w.now().Seconds(), Fired: w.nemesis.fired, Annotations: w.annotations}
+	w.judgeHistory(ctx, r)
+	r.Reached = w.watch.reach()
+	memory := sha256.New()
+	for _, n := range w.nodes {
+		n.machine.HashMemory(memory)
+		n.disk.Hash(memory)
+	}
+	sum := w.trace.Sum()
+	r.Trace, r.Memory, r.Records = hex.EncodeToString(sum[:]), hex.EncodeToString(memory.Sum(nil)), w.trace.Count()
+	r.Failures = w.failures
+	switch {
+	case len(r.Failures) > 0:
+		r.Verdict = Failed
+	case r.Verdict != "":
+	case r.Writes < minWrites:
+		r.Verdict = Vacuous
+	default:
+		r.Verdict = Good
+	}
+	return r
+}
+
+// end frees all machines.
+func (w *World) end() {
+	w.flowing = true
+	for _, n := range w.nodes {
+		if n.machine != nil {
+			n.machine.Kill()
+		}
+	}
+}

@@ -1,0 +1,115 @@
+// Package schedule says what befalls a world, as data: drawn from a seed, printed, saved, edited, cut down, replayed.
+package schedule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Schedule is everything that a run needs besides the programs. Two runs of one schedule are the same.
+type Schedule struct {
+	Version int    `json:"version"` // 1
+	Seed    uint64 `json:"seed"`    // of whatever the schedule leaves open: delays, goroutines, what a crash keeps, ...
+
+	Shards   int      `json:"shards"`
+	Replicas int      `json:"replicas"` // of each shard
+	Duration Duration `json:"duration"` // how long the clients work and faults strike; recovery comes after
+	Crowd    Crowd    `json:"crowd"`
+	Flags    []string `json:"flags,omitempty"` // of kvorum serve: the knobs
+	Stock    bool     `json:"stock,omitempty"` // goroutines in the runtime's own order
+	// GoroutineSeed, if not 0, is the seed of the order of goroutines in place of Seed.
+	GoroutineSeed uint64 `json:"goroutine_seed,omitempty"`
+
+	Faults []Fault `json:"faults"`
+	// Core heals only a majority of each shard when the faults are over; the rest stays broken for good.
+	Core bool `json:"core,omitempty"`
+}
+
+// Crowd is the clients.
+type Crowd struct {
+	Clients    int      `json:"clients"`
+	Keys       int      `json:"keys"`
+	Pause      Duration `json:"pause"`                // mean, between the operations of one client
+	ValueBytes int      `json:"value_bytes"`          // of the largest values
+	Operations int      `json:"operations,omitempty"` // all clients together stop after so many; 0: no bound
+}
+
+// Fault is one thing that happens. It strikes at At or, with On, when its event comes after At, and ends For later.
+type Fault struct {
+	ID     string   `json:"id"` // of the class; kvsim faults lists them
+	At     Duration `json:"at"`
+	On     *Event   `json:"on,omitempty"`
+	For    Duration `json:"for,omitempty"`
+	Nodes  []string `json:"nodes,omitempty"`  // machines concerned; "leader:0" is whoever leads shard 0 then
+	Amount float64  `json:"amount,omitempty"` // what it means is the class's: a rate, a chance, seconds
+	Bytes  int64    `json:"bytes,omitempty"`
+	Mode   string   `json:"mode,omitempty"` // a variant of the class
+}
+
+// Event is something rare to strike at: the Count-th (from 1) of its kind on the machine, counted from the fault's At.
+type Event struct {
+	Kind  string `json:"kind"` // a disk call (sync, write, truncate, rename, create, remove, sync-folder), a host call, or log
+	Node  string `json:"node"`
+	Match string `json:"match,omitempty"` // the disk call's path or the log line contains this
+	Count int    `json:"count"`
+}
+
+// Duration is written as Go writes it: 1.5s.
+type Duration time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("duration: %w", err)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Write writes s as JSON for people: one fault a line.
+func (s *Schedule) Write(w io.Writer) error {
+	short := *s
+	short.Faults = nil
+	head, err := json.Marshal(struct {
+		*Schedule
+		Faults *struct{} `json:"faults,omitempty"` // hides the field
+	}{Schedule: &short})
+	if err != nil {
+		return fmt.Errorf("write the schedule: %w", err)
+	}
+	text := append(head[:len(head)-1], `,"faults":[`...)
+	for i, f := range s.Faults {
+		b, err := json.Marshal(f)
+		if err != nil {
+			return fmt.Errorf("write the schedule: %w", err)
+		}
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(append(text, "\n  "...), b...)
+	}
+	if _, err := w.Write(append(text, "\n]}\n"...)); err != nil {
+		return fmt.Errorf("write the schedule: %w", err)
+	}
+	return nil
+}
+
+// Read reads what Write wrote. Unknown fields are refused: a misspelt one would silently do nothing.
+func Read(r io.Reader) (*Schedule, error) {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	var s Schedule
+	if err := d.Decode(&s); err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
+	}
+	if s.Version != 1 {
+		return nil, fmt.Errorf("schedule: version %d, this program reads version 1", s.Version)
+	}
+	return &s, nil
+}

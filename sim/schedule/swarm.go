@@ -1,0 +1,124 @@
+package schedule
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Defaults of a drawn schedule. The zero value of each field draws it or takes the default.
+type Defaults struct {
+	Shards, Replicas int
+	Duration         time.Duration // default 60 s
+	Clients          int           // default 5
+	Classes          []string      // fault classes to draw from
+	Rare             []string      // fault classes of which one strikes once, in few of the seeds of a swarm
+	All              bool          // every class in every seed; otherwise each seed draws a subset (a swarm)
+}
+
+// DrawFault gives a class's fault its parameters. ok is false for an unknown class.
+type DrawFault func(id string, d *Drawer) (f Fault, ok bool)
+
+// Draw draws the schedule of a seed: which classes of faults strike, how often, with which parameters, and the knobs. Each
+// seed has a subset of the classes, because faults hide each other: what a partition shows may need that nothing crashes.
+func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
+	draw := rand.New(rand.NewPCG(seed, 0x5c4ed01e))
+	s := &Schedule{Version: 1, Seed: seed, Shards: d.Shards, Replicas: d.Replicas, Duration: Duration(d.Duration)}
+	if s.Shards == 0 {
+		s.Shards = 1
+	}
+	if s.Replicas == 0 {
+		s.Replicas = 3
+	}
+	if s.Duration == 0 {
+		s.Duration = Duration(time.Minute)
+	}
+	s.Crowd = Crowd{Clients: d.Clients, Keys: 4 + draw.IntN(12), Pause: Duration(time.Duration(30+draw.IntN(60)) * time.Millisecond), ValueBytes: 64}
+	if s.Crowd.Clients == 0 {
+		s.Crowd.Clients = 5
+	}
+	if draw.IntN(4) == 0 {
+		s.Crowd.ValueBytes = 4096
+	}
+	s.Stock, s.Core = draw.IntN(10) == 0, draw.IntN(2) == 0 && s.Replicas > 1
+	s.Flags = knobs(draw)
+	s.Faults = faults(draw, s, d, fault)
+	return s
+}
+
+func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []Fault) {
+	add := func(id string) {
+		// faults begin once a leader was elected, and end before the run does
+		at := 2*time.Second + time.Duration(draw.Int64N(int64(max(time.Second, time.Duration(s.Duration)-4*time.Second))))
+		f, ok := fault(id, &Drawer{draw, s})
+		if !ok {
+			return
+		}
+		f.ID, f.At = id, Duration(at).round()
+		list = append(list, f)
+	}
+	classes := slices.Clone(d.Classes)
+	if !d.All {
+		classes = subset(draw, classes)
+	}
+	for _, id := range classes {
+		for range times(draw, s, len(classes)) {
+			add(id)
+		}
+	}
+	if len(d.Rare) > 0 && !d.All && draw.IntN(rareEvery) == 0 {
+		add(d.Rare[draw.IntN(len(d.Rare))])
+	}
+	slices.SortStableFunc(list, func(a, b Fault) int { return int(a.At - b.At) })
+	return list
+}
+
+// rareEvery is in how many seeds one has a rare fault.
+const rareEvery = 8
+
+// subset draws some of the classes: mostly few, sometimes many, so that each also meets some others alone.
+func subset(draw *rand.Rand, classes []string) []string {
+	n := []int{2, 3, 3, 4, 5, 6, 6, 8, 12}[draw.IntN(9)]
+	some := slices.Clone(classes)
+	draw.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
+	some = some[:min(n, len(some))]
+	slices.Sort(some)
+	return some
+}
+
+// times draws how often a class strikes: less often if there are many, so that the cluster lives in between, and more often
+// in a longer run. A fault lasts some seconds; about twenty in a minute keep a cluster busy and alive.
+func times(draw *rand.Rand, s *Schedule, classes int) int {
+	most := 20 * time.Duration(s.Duration).Seconds() / 60 / float64(classes)
+	return 1 + draw.IntN(1+int(min(most, 8)))
+}
+
+// knobs draws the node's own flags, so that what takes hours by default (snapshots, compaction, catching up in several
+// batches) happens in a minute.
+func knobs(draw *rand.Rand) (flags []string) {
+	pick := func(name string, values ...string) {
+		flags = append(flags, fmt.Sprintf("--%s=%s", name, values[draw.IntN(len(values))]))
+	}
+	heartbeat := []string{"300ms", "500ms", "1s"}[draw.IntN(3)] // the election may not be shorter, the lease not longer
+	pick("heartbeat-timeout", heartbeat)
+	pick("election-timeout", heartbeat, "1s")
+	pick("leader-lease-timeout", "200ms", heartbeat)
+	pick("commit-timeout", "20ms", "50ms", "100ms", "200ms") // an idle leader speaks that often: dear in a simulator
+	pick("rpc-timeout", "500ms", "1s", "5s")
+	pick("max-append-entries", "1", "4", "64")
+	pick("max-rpcs-in-flight", "1", "2", "8")
+	pick("snapshot-interval", "300ms", "1s", "5s")
+	pick("snapshot-threshold", "8", "32", "128", "8192")
+	pick("trailing-logs", "1", "4", "32", "128", "10240")
+	pick("snapshot-retain", "1", "2")
+	pick("batch-operations", "1", "2", "16", "512")
+	pick("batches-in-flight", "1", "4")
+	pick("read-rounds-in-flight", "1", "2")
+	pick("confirm-timeout", "300ms", "1s")
+	pick("disk-stall-timeout", "1s", "2s")
+	pick("proposal-timeout", "2s", "10s")
+	pick("request-timeout", "2s", "4s")
+	pick("idempotency-bytes", "1MiB", "64MiB")
+	return flags
+}

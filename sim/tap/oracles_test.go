@@ -1,0 +1,244 @@
+package tap
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kvorum/kvorum/sim/audit"
+)
+
+// crimes are runs that violate exactly one oracle, by its id and what it shall say.
+func crimes() map[string]func(p *play) {
+	return map[string]func(p *play){
+		"raft-protocol: no request has the number 9": func(p *play) { p.tap.Sent(p.link("a", "b"), false, []byte{9}, 0) },
+		"raft-protocol: a reply that nobody asked for": func(p *play) {
+			p.answer("a", "b", reply{Term: 2})
+		},
+		"raft-protocol: a request without a term": func(p *play) { p.ask("a", "b", requestVote, request{}) },
+		"raft-protocol: speaks for": func(p *play) {
+			q := request{Term: 2, ID: []byte("c"), Addr: []byte("a")}
+			p.tap.Sent(p.link("a", "b"), false, append([]byte{requestVote}, pack(&q)...), 0)
+		},
+		"raft-protocol: c1": func(p *play) { p.tap.Sent(p.link("a", "b"), false, []byte{0, 0xc1}, 0) },
+		"raft-one-leader: both lead in term 2": func(p *play) {
+			p.ask("b", "c", appendEntries, request{Term: 2})
+		},
+		"raft-election: with 2 votes of 5": func(p *play) {
+			p.vote("b", "c", 3, 4, 2)
+			p.ask("b", "c", appendEntries, request{Term: 3})
+		},
+		"raft-append-only: had an entry of term 2 at index 4": func(p *play) {
+			p.send("a", "b", 2, 4, 1, 4)
+		},
+		"raft-log-matching: two entries at index 5": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 4, 2)
+			e := entries(4, 2)
+			e[0].Data = []byte("another")
+			p.ask("a", "c", appendEntries, request{Term: 2, PrevLogEntry: 4, PrevLogTerm: 2, Entries: e})
+		},
+		"raft-log-matching: before entry 6": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 4, 2)
+			p.ack("a", "b", 2)
+			p.elect("b", "c", "d", 3, 5, 2)
+			p.send("b", "d", 3, 5, 2, 4, 3)
+			p.elect("c", "d", "e", 4, 4, 2)
+			p.send("c", "d", 4, 4, 2, 4, 3, 3)
+		},
+		"raft-log-matching: follows entry": func(p *play) {
+			e := entries(5, 2)
+			p.ask("a", "b", appendEntries, request{Term: 2, PrevLogEntry: 4, PrevLogTerm: 2, Entries: e})
+		},
+		"raft-log-matching: e took entry 6": func(p *play) { // put together while its leader was deposed
+			p.send("a", "e", 2, 4, 2, 4, 2)
+			p.elect("b", "c", "d", 3, 4, 2)
+			p.send("b", "c", 3, 4, 2, 4, 3, 3)
+			p.ack("a", "e", 2)
+			p.send("a", "e", 2, 5, 2, 4, 3)
+			if len(p.found) > 0 {
+				p.t.Errorf("fired before anybody took it: %q", p.found)
+			}
+			p.ack("a", "e", 2)
+		},
+		"raft-committed-changed: was committed in term 2, and the leader of term 3": func(p *play) {
+			p.elect("b", "c", "d", 3, 4, 2)
+			p.send("b", "c", 3, 3, 2, 4, 3)
+		},
+		"raft-committed-changed: entry 5 of term 2 was committed in term 2, and the leader of term 3": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 4, 2)
+			p.send("a", "c", 2, 4, 2, 4, 2)
+			p.elect("d", "e", "b", 3, 4, 2)
+			p.send("d", "e", 3, 4, 2, 0, 3)
+			p.tap.shard(0).node("b").replies, p.tap.shard(0).node("c").replies = 0, 0 // their answers were only late
+			p.ack("a", "c", 2)
+			p.ack("a", "b", 2)
+		},
+		"raft-committed-changed: was committed in term 3, and now one of term 2 is": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 4, 2)
+			p.send("a", "c", 2, 4, 2, 4, 2)
+			p.elect("d", "e", "c", 3, 4, 2)
+			for _, to := range []string{"e", "c"} {
+				p.send("d", to, 3, 4, 2, 0, 3)
+				p.ack("d", to, 3)
+			}
+			p.ack("a", "b", 2)
+			p.tap.shard(0).reigns[3].log = nil // or this leader's log would be compared before
+			p.ack("a", "c", 2)
+		},
+		"raft-commit: a majority has entries up to 4 only": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 5, 2)
+		},
+		"raft-commit: of the leader's own term": func(p *play) { // figure 8: counted, but of the term before
+			p.send("a", "b", 2, 4, 2, 4, 2)
+			p.ack("a", "b", 2)
+			p.elect("b", "c", "d", 3, 5, 2)
+			for _, to := range []string{"c", "d"} {
+				p.send("b", to, 3, 4, 2, 4, 2)
+				p.ack("b", to, 3)
+			}
+			p.send("b", "c", 3, 5, 2, 5)
+		},
+		"raft-commit: goes back from 4": func(p *play) { p.send("a", "b", 2, 4, 2, 3) },
+		"raft-term-back: after its restart": func(p *play) {
+			p.vote("c", "b", 5, 4, 2)
+			p.tap.Started(0, "b")
+			p.hangUp("a", "b")
+			p.send("a", "b", 2, 4, 2, 4)
+			p.answer("a", "b", reply{Term: 4})
+		},
+		"raft-term-back: on the same connection": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 4)
+			p.answer("a", "b", reply{Term: 9})
+			p.send("a", "b", 2, 4, 2, 4)
+			p.answer("a", "b", reply{Term: 8})
+		},
+		"raft-vote-twice: b voted for c in term 5 and votes for a": func(p *play) {
+			p.vote("c", "b", 5, 4, 2)
+			p.vote("a", "b", 5, 4, 2)
+		},
+		"raft-vote-twice: b voted for b": func(p *play) {
+			p.ask("b", "a", requestVote, request{Term: 5, LastLogIndex: 4, LastLogTerm: 2})
+			p.vote("c", "b", 5, 4, 2)
+		},
+		"raft-vote-stale: entries up to 5 (term 2)": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 4, 2)
+			p.ack("a", "b", 2)
+			p.vote("c", "b", 3, 4, 2)
+		},
+		"raft-forgot: entries up to 4 (term 2)": func(p *play) {
+			p.ask("b", "a", requestVote, request{Term: 3, LastLogIndex: 3, LastLogTerm: 2})
+		},
+		"raft-reply: success with term 3": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 4)
+			p.answer("a", "b", reply{Term: 3, Success: true})
+		},
+		"raft-reply: vote granted with term 4": func(p *play) {
+			p.ask("c", "b", requestVote, request{Term: 3, LastLogIndex: 4, LastLogTerm: 2})
+			p.answer("c", "b", reply{Term: 4, Granted: true})
+		},
+		"raft-snapshot: only entries up to 4": func(p *play) {
+			p.ask("a", "b", installSnapshot, request{Term: 2, LastLogIndex: 5, LastLogTerm: 2})
+		},
+		"raft-snapshot: was committed with term 2": func(p *play) {
+			p.elect("b", "c", "d", 3, 4, 2)
+			p.tap.shard(0).committed[3] = decided{2, 3} // or the later leader's log would be reported too
+			p.ask("b", "c", installSnapshot, request{Term: 3, LastLogIndex: 3, LastLogTerm: 1})
+		},
+		"raft-snapshot: cannot be restored": func(p *play) {
+			p.ask("a", "b", installSnapshot, request{Term: 2, LastLogIndex: 4, LastLogTerm: 2, Size: 3})
+			p.tap.Sent(p.link("a", "b"), false, []byte("abc"), 0)
+		},
+	}
+}
+
+func TestOracles(t *testing.T) {
+	fired := map[string]bool{}
+	for want, crime := range crimes() {
+		t.Run(want, func(t *testing.T) {
+			p := newPlay(t, nil)
+			p.begin()
+			if len(p.found) > 0 {
+				t.Fatalf("before the crime: %q", p.found)
+			}
+			crime(p)
+			oracle, detail, _ := strings.Cut(want, ": ")
+			if got := p.oracles(); !slices.Equal(got, []string{oracle}) || !strings.Contains(strings.Join(p.found, "\n"), detail) {
+				t.Errorf("fired %q: %q", got, p.found)
+			}
+			fired[oracle] = true
+		})
+	}
+	for _, o := range Oracles() {
+		if !fired[o.Name] && o.Name != "durable-promise" { // see TestPromises
+			t.Errorf("no crime for %s", o.Name)
+		}
+	}
+}
+
+// kept is an image that has all that begin made b promise.
+func kept() audit.Image {
+	m := audit.Image{HasLog: true, Term: 2, VoteTerm: 2, Vote: "a", First: 1, Last: 4}
+	for i, term := range []uint64{1, 2, 2, 2} {
+		m.Entries = append(m.Entries, audit.Entry{Index: uint64(i + 1), Term: term})
+	}
+	return m
+}
+
+func TestPromises(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(m *audit.Image)
+		want  string
+	}{
+		"kept":            {func(*audit.Image) {}, ""},
+		"more":            {func(m *audit.Image) { m.Term, m.VoteTerm, m.Vote = 3, 3, "b" }, ""},
+		"in a snapshot":   {func(m *audit.Image) { m.Entries, m.Snapshots = nil, []audit.Snapshot{{Index: 4, Term: 2, Good: true}} }, ""},
+		"bad snapshot":    {func(m *audit.Image) { m.Entries, m.Snapshots = nil, []audit.Snapshot{{Index: 4, Term: 2}} }, "acknowledged entry 4"},
+		"term lost":       {func(m *audit.Image) { m.Term = 1 }, "named term 2"},
+		"vote lost":       {func(m *audit.Image) { m.VoteTerm, m.Vote = 0, "" }, "the vote on its disk is of term 0"},
+		"vote not told":   {func(m *audit.Image) { m.Term, m.VoteTerm, m.Vote = 9, 9, "e" }, ""},
+		"torn vote":       {func(m *audit.Image) { m.Term, m.VoteTerm, m.Vote = 9, 9, "a" }, `a vote for "a" in term 9, who never asked`},
+		"another vote":    {func(m *audit.Image) { m.Vote = "c" }, `on its disk for "c"`},
+		"entry lost":      {func(m *audit.Image) { m.Entries, m.Last = m.Entries[:3], 3 }, "acknowledged entry 4"},
+		"entry of before": {func(m *audit.Image) { m.Entries[2].Term = 1 }, "acknowledged entry 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlay(t, nil)
+			p.begin()
+			m := kept()
+			c.spoil(&m)
+			p.ask("e", "b", requestVote, request{Term: 9})
+			p.tap.Audit(0, "b", m)
+			switch {
+			case c.want == "" && len(p.found) > 0:
+				t.Errorf("found fault: %q", p.found)
+			case c.want != "" && (!slices.Equal(p.oracles(), []string{"durable-promise"}) || !strings.Contains(p.found[0], c.want)):
+				t.Errorf("got %q", p.found)
+			}
+		})
+	}
+}
+
+// TestDurableAsked: with each acknowledgement the disk is looked at, before anybody can count on it.
+func TestDurableAsked(t *testing.T) {
+	asked := map[string]int{}
+	p := newPlay(t, func(node string) (audit.Image, error) {
+		asked[node]++
+		return kept(), nil
+	})
+	p.begin()
+	if len(p.found) > 0 || !maps.Equal(asked, map[string]int{"b": 2, "c": 2}) {
+		t.Fatalf("asked %v, found %q", asked, p.found)
+	}
+	p.send("a", "b", 2, 4, 2, 4, 2)
+	p.ack("a", "b", 2)
+	if !slices.Equal(p.oracles(), []string{"durable-promise"}) {
+		t.Errorf("an acknowledged entry that is not on the disk: %q", p.found)
+	}
+	p = newPlay(t, func(string) (audit.Image, error) { return audit.Image{}, errors.New("torn") })
+	p.vote("a", "b", 2, 1, 1)
+	if !slices.Equal(p.oracles(), []string{"durable-promise"}) {
+		t.Errorf("a disk that cannot be read: %q", p.found)
+	}
+}

@@ -1,0 +1,48 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kvorum/kvorum/client"
+	lin "github.com/kvorum/kvorum/linearizability"
+)
+
+// ReadAll reads every key through every endpoint, linearizably: the end of a history, when the faults are over. It tries
+// each read again until ctx ends, so an error means that the cluster does not serve.
+func ReadAll(ctx context.Context, c Config, r Recorder) error {
+	c.fillDefaults()
+	var failures []error
+	for i, endpoint := range c.Endpoints {
+		cl, err := client.New(client.Config{Endpoints: []string{endpoint}, Timeout: c.OperationTimeout, AttemptTimeout: c.AttemptTimeout})
+		if err != nil {
+			return fmt.Errorf("workload: %w", err)
+		}
+		p := &person{Config: c, number: c.First + i, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(i))), seen: map[string]uint64{}}
+		for _, key := range c.Keys {
+			if err := p.readUntil(ctx, key); err != nil {
+				failures = append(failures, fmt.Errorf("%s: read %q: %w", endpoint, key, err))
+			}
+		}
+		_ = cl.Close()
+	}
+	return errors.Join(failures...)
+}
+
+func (p *person) readUntil(ctx context.Context, key string) error {
+	for {
+		o := &lin.Operation{Key: key, Client: p.number, Kind: lin.Get}
+		p.one(o)
+		if o.Output.Result != "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,203 @@
+// Package workload drives a cluster as a crowd of clients would and tells a Recorder of every operation's call and return. The
+// simulator and jepsen-lite run the same crowd, with the real client package, so that their histories mean the same.
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kvorum/kvorum/client"
+	lin "github.com/kvorum/kvorum/linearizability"
+	"github.com/kvorum/kvorum/wire"
+)
+
+// Config of a crowd. Endpoints is needed.
+type Config struct {
+	Seed      uint64
+	Clients   int      // concurrent ones, each with one operation at a time; default 8
+	First     int      // number of the first client: crowds of one history must not share numbers
+	Endpoints []string // base URLs; each client prefers another
+	Keys      []string // default DefaultKeys
+	// Pause is the mean time between a client's operations, drawn anew each time. Default 50 ms.
+	Pause time.Duration
+	// AttemptTimeout and OperationTimeout are the client's; defaults 2 s and 6 s.
+	AttemptTimeout, OperationTimeout time.Duration
+	// ValueBytes is the largest padding of a value: most are short, some have this length. Default 64.
+	ValueBytes int
+	// Operations bounds how many all clients together begin; 0: no bound.
+	Operations int64
+}
+
+// DefaultKeys spread over n shards of the last-byte slot function: some share a slot, so their revisions interleave.
+func DefaultKeys(n int) []string {
+	keys := make([]string, 0, n)
+	for i := range n {
+		keys = append(keys, fmt.Sprintf("%c%d:%c", 'a'+i%3, i, 'a'+i*5%26))
+	}
+	return keys
+}
+
+// Recorder is told of operations. It is called from several goroutines.
+type Recorder interface {
+	// Called is told of o before it is sent: kind, key, input, client. It returns the operation's number.
+	Called(o *lin.Operation) (number uint64)
+	// Returned is told of its end: the same o with output, outcome, node and receipt.
+	Returned(number uint64, o *lin.Operation)
+}
+
+func (c *Config) fillDefaults() {
+	if c.Clients == 0 {
+		c.Clients = 8
+	}
+	if len(c.Keys) == 0 {
+		c.Keys = DefaultKeys(12)
+	}
+	if c.Pause == 0 {
+		c.Pause = 50 * time.Millisecond
+	}
+	if c.AttemptTimeout == 0 {
+		c.AttemptTimeout = 2 * time.Second
+	}
+	if c.OperationTimeout == 0 {
+		c.OperationTimeout = 6 * time.Second
+	}
+	if c.ValueBytes == 0 {
+		c.ValueBytes = 64
+	}
+}
+
+// Run drives the cluster until ctx ends. Operations under way then still come to their end, at most OperationTimeout later.
+func Run(ctx context.Context, c Config, r Recorder) error {
+	c.fillDefaults()
+	if len(c.Endpoints) == 0 {
+		return errors.New("workload: no endpoints")
+	}
+	var crowd sync.WaitGroup
+	var budget *atomic.Int64
+	if c.Operations > 0 {
+		budget = &atomic.Int64{}
+		budget.Store(c.Operations)
+	}
+	for i := range c.Clients {
+		p, err := newPerson(c, c.First+i, r)
+		if err != nil {
+			return err
+		}
+		p.budget = budget
+		crowd.Go(func() {
+			defer p.client.Close()
+			p.live(ctx)
+		})
+	}
+	crowd.Wait()
+	return nil
+}
+
+// person is one client: a random mix of everything that keys can do, each value unique.
+type person struct {
+	Config
+	number   int
+	recorder Recorder
+	budget   *atomic.Int64 // of operations; nil: no bound
+	client   *client.Client
+	draw     *rand.Rand
+	seen     map[string]uint64 // revision last seen, by key
+	written  int
+}
+
+func newPerson(c Config, number int, r Recorder) (*person, error) {
+	turned := make([]string, 0, len(c.Endpoints))
+	for i := range c.Endpoints {
+		turned = append(turned, c.Endpoints[(i+number)%len(c.Endpoints)])
+	}
+	cl, err := client.New(client.Config{
+		Endpoints: turned, Timeout: c.OperationTimeout, AttemptTimeout: c.AttemptTimeout, DirectRouting: number%4 == 2, Session: number%4 == 3,
+		Retry: client.RetryPolicy{Base: 20 * time.Millisecond, Max: 500 * time.Millisecond},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("workload: %w", err)
+	}
+	return &person{Config: c, number: number, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(number))), seen: map[string]uint64{}}, nil
+}
+
+func (p *person) live(ctx context.Context) {
+	for ctx.Err() == nil && (p.budget == nil || p.budget.Add(-1) >= 0) {
+		o := p.next()
+		p.one(o)
+		wait := time.NewTimer(time.Duration(p.draw.ExpFloat64() * float64(p.Pause)))
+		select {
+		case <-ctx.Done():
+		case <-wait.C:
+		}
+		wait.Stop()
+	}
+}
+
+// next draws an operation.
+func (p *person) next() *lin.Operation {
+	key := p.Keys[p.draw.IntN(len(p.Keys))]
+	o := &lin.Operation{Key: key, Client: p.number, Kind: lin.Get}
+	switch dice := p.draw.IntN(40); {
+	case dice < 11:
+		o.Kind, o.Input.Revision = lin.CAS, p.seen[key]
+	case dice < 18:
+		o.Kind = lin.Put
+	case dice < 20:
+		o.Kind = lin.Update
+	case dice < 21:
+		o.Kind = lin.Create
+	case dice < 23:
+		o.Kind = lin.Delete
+	case dice < 25:
+		o.Kind, o.Input.Revision = lin.Delete, p.seen[key]
+	case dice < 27:
+		o.Input.Consistency = string(wire.Stale)
+	case dice < 29:
+		o.Input.Consistency = string(wire.Bounded)
+	case dice < 30:
+		o.Kind, o.Key, o.Listing = lin.List, "", &lin.Listing{Prefix: key[:1]}
+	}
+	if o.Kind == lin.CAS && o.Input.Revision == 0 {
+		o.Kind = lin.Create
+	}
+	p.fill(o)
+	return o
+}
+
+// fill gives a write its unique value and, to every other one, an idempotency key, which makes it safe to repeat.
+func (p *person) fill(o *lin.Operation) {
+	if o.Kind == lin.Get || o.Kind == lin.List {
+		return
+	}
+	p.written++
+	name := fmt.Sprintf("%d-%d", p.number, p.written)
+	if p.draw.IntN(2) == 0 {
+		o.Input.IdempotencyKey = "w-" + name
+	}
+	if o.Kind == lin.Delete {
+		return
+	}
+	padding := p.draw.IntN(8)
+	if p.draw.IntN(16) == 0 {
+		padding = p.ValueBytes
+	}
+	o.Input.Value = name + ":" + strings.Repeat("x", padding)
+}
+
+func (p *person) one(o *lin.Operation) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.OperationTimeout)
+	defer cancel()
+	number := p.recorder.Called(o)
+	receipt, err := p.do(ctx, o)
+	conclude(o, receipt, err)
+	p.recorder.Returned(number, o)
+	if o.Output.Result != "" && o.Kind != lin.List && (o.Kind != lin.Delete || o.Output.Result != lin.OK) {
+		p.seen[o.Key] = o.Output.Revision
+	}
+}
