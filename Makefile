@@ -8,7 +8,11 @@ CONCURRENT = ./client ./linearizability ./network ./node ./peer ./replica/... ./
 # The tests behind the build tag deploy, "TestA|TestB".
 DEPLOYED = $(shell grep -l "^//go:build deploy" jepsen-lite/*_test.go | xargs sed -n "s/^func \(Test[A-Za-z0-9]*\).t .*/\1/p" | paste -sd "|")
 
-.PHONY: help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images compose-v2-check build clean
+SEED     ?= 1
+SEEDS    ?= 1-200
+ONLY     ?=
+
+.PHONY: sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images compose-v2-check build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,6 +36,15 @@ test: ## go test ./...
 
 race: ## the packages with goroutines, under the race detector
 	$(GO) test -race $(CONCURRENT)
+
+sim: ## one simulated world: make sim SEED=42
+	$(GO) run ./cmd/kvsim run --seed $(SEED)
+
+campaign: ## many simulated worlds: make campaign SEEDS=1-200
+	$(GO) run ./cmd/kvsim campaign --seeds $(SEEDS) --out kvsim-failing
+
+mutants: ## plant every known bug and see the simulator find it (hours); ONLY=name for some
+	$(GO) run ./cmd/kvsim mutants --only "$(ONLY)" --out kvsim-kills
 
 wasm: ## build and vet cmd/kvorum for GOOS=wasip1, as the simulator runs it
 	$(GO) run ./internal/wasmbuild -vet -o bin/kvorum.wasm
