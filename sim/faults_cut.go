@@ -198,6 +198,7 @@ func (x *nemesis) leaveBehind(s *strike, then func(leader *Node)) (end func()) {
 		return nil // a single replica has no followers
 	}
 	var ends []func()
+	cutOff := len(s.nodes)
 	for _, n := range s.nodes {
 		whole := x.link(&linkRule{covers: x.between(sided(hostsOf([]*Node{n}), "both")), change: func(c *vnet.Conditions) { c.Cut = true }})
 		healed := false
@@ -207,6 +208,7 @@ func (x *nemesis) leaveBehind(s *strike, then func(leader *Node)) (end func()) {
 				return
 			}
 			healed = true
+			cutOff--
 			whole()
 			for _, q := range waits {
 				x.waiting = without(x.waiting, q)
@@ -230,7 +232,9 @@ func (x *nemesis) leaveBehind(s *strike, then func(leader *Node)) (end func()) {
 	}
 	heard := slices.DeleteFunc(x.world.shard(s.nodes[0].Shard), func(n *Node) bool { return slices.Contains(s.nodes, n) })
 	ends = append(ends, x.repeat(func() time.Duration { return 1500 * time.Millisecond }, func() { // knobs may make snapshots rare
-		ends = append(ends, x.errand(fmt.Sprint("snapshot ", s.nodes[0].Shard), heard, nil))
+		if cutOff > 0 {
+			ends = append(ends, x.errand(fmt.Sprint("snapshot ", s.nodes[0].Shard), heard, nil))
+		}
 	}))
 	return func() { all(ends)() }
 }

@@ -129,6 +129,10 @@ func (faultsCmd) Run(p *program) error {
 	for _, c := range sim.Classes() {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", c.ID, c.Tier, c.Line)
 	}
+	fmt.Fprintln(t, "\nleft out:")
+	for _, c := range sim.LeftOut() {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", c.ID, c.Tier, c.Line)
+	}
 	return t.Flush()
 }
 

@@ -42,7 +42,7 @@ type Fault struct {
 	At     Duration `json:"at"`
 	On     *Event   `json:"on,omitempty"`
 	For    Duration `json:"for,omitempty"`
-	Nodes  []string `json:"nodes,omitempty"`  // machines concerned; "leader:0" is whoever leads shard 0 then
+	Nodes  []string `json:"nodes,omitempty"`  // machines concerned; leader:0 is whoever leads shard 0 then, follower:0 one that does not, shard:0 all of it, all everybody
 	Amount float64  `json:"amount,omitempty"` // what it means is the class's: a rate, a chance, seconds
 	Bytes  int64    `json:"bytes,omitempty"`
 	Mode   string   `json:"mode,omitempty"` // a variant of the class
@@ -50,8 +50,8 @@ type Fault struct {
 
 // Event is something rare to strike at: the Count-th (from 1) of its kind on the machine, counted from the fault's At.
 type Event struct {
-	Kind  string `json:"kind"` // a disk call (sync, write, truncate, rename, create, remove, sync-folder), a host call, or log
-	Node  string `json:"node"`
+	Kind  string `json:"kind"`            // a disk call (sync, write, truncate, rename, create, remove, sync-folder), a host call, or log
+	Node  string `json:"node"`            // "": whichever it comes on first
 	Match string `json:"match,omitempty"` // the disk call's path or the log line contains this
 	Count int    `json:"count"`
 }
