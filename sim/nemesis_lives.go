@@ -147,6 +147,7 @@ func (x *nemesis) pause(s *strike, nodes []*Node) (end func()) {
 	for _, n := range nodes {
 		if n.up {
 			n.pauses++
+			n.excused = true // a stop that was under way may have lost all its time
 			n.machine.Pause()
 			lives[n] = n.life
 			x.took(s)

@@ -14,6 +14,7 @@ type watch struct {
 	world  *World
 	tap    *tap.Tap
 	images map[*Node]*audit.Image // durable, as of the last power cut
+	lives  func(node string)      // told of each life, if set
 }
 
 func newWatch(w *World) *watch {
@@ -46,6 +47,9 @@ func (x *watch) reach() map[string]int {
 // started is told of a new life. What a damaged disk forgot binds nobody.
 func (x *watch) started(n *Node) {
 	x.tap.Started(uint32(n.Shard), n.Name)
+	if x.lives != nil {
+		x.lives(n.Name)
+	}
 	if n.damaged() {
 		x.tap.Forget(uint32(n.Shard), n.Name)
 		delete(x.images, n)
