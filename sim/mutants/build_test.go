@@ -2,6 +2,7 @@ package mutants
 
 import (
 	"flag"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func (b batch) list() (all []patch.Change) {
 
 // TestAllBuildForWasip1 builds what the machines run. All mutants together take a few builds and not one each.
 func TestAllBuildForWasip1(t *testing.T) {
-	if !*build {
+	if !*build && os.Getenv("KVORUM_CI") == "" {
 		t.Skip("takes minutes; go test ./sim/mutants -build")
 	}
 	tree := open(t)
