@@ -32,6 +32,8 @@ type fakeHAProxy struct {
 	prepared []string
 	commands []string
 	refuse   string // commands with this are answered by it
+	file     string // read at each commit, if there is one
+	early    string // what was wrong with it
 }
 
 func startFake(t *testing.T, mapPath string) (*fakeHAProxy, Socket) {
@@ -103,6 +105,9 @@ func (f *fakeHAProxy) answer(command string, payload []string) string {
 		f.prepared = append(f.prepared, payload...)
 	case command == "commit map @7 "+f.path:
 		f.rows = f.prepared
+		if text, err := os.ReadFile(f.file); f.file != "" && (err != nil || !strings.HasSuffix(string(text), "\n"+strings.Join(f.rows, "\n")+"\n")) {
+			f.early = fmt.Sprintf("committed %q before the file held it: %v", f.rows[0], err)
+		}
 	case strings.HasPrefix(command, "set server "):
 	default:
 		return "Unknown command: '" + command + "'"
@@ -196,6 +201,7 @@ func inStep(t *testing.T, registry *prometheus.Registry) float64 {
 func TestFollow(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "slots.map")
 	f, socket := startFake(t, "/etc/haproxy/slots.map") // HAProxy may see the file elsewhere
+	f.file = file
 	cluster := &fakeCluster{table: tableAt(41, 2), news: make(chan struct{}), tell: make(chan shardrouter.Leader)}
 	registry := prometheus.NewRegistry()
 	s := New(Config{Socket: socket, MapFile: file, Every: 5 * time.Millisecond, Registerer: registry}, cluster)
@@ -218,6 +224,9 @@ func TestFollow(t *testing.T) {
 	}
 	f.mu.Lock()
 	f.rows = f.rows[3:]
+	if f.early != "" { // a reload in between would bring the old rows back
+		t.Error(f.early)
+	}
 	f.mu.Unlock()
 	eventually(t, "the map to be mended", hasRows(tableAt(42, 3)))
 
