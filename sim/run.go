@@ -86,8 +86,8 @@ func (r *Result) Oracles() (list []string) {
 	return list
 }
 
-// minWrites is how many acknowledged writes make a run worth something.
-const minWrites = 500
+// MinWrites is how many acknowledged writes make a run worth something.
+const MinWrites = 500
 
 // Run grows the world, lets it live, heals it, and judges it.
 func Run(ctx context.Context, s *schedule.Schedule, o Options) *Result {
@@ -162,7 +162,7 @@ func (w *World) judge(ctx context.Context) *Result {
 	case len(r.Failures) > 0:
 		r.Verdict = Failed
 	case r.Verdict != "":
-	case r.Writes < minWrites:
+	case r.Writes < MinWrites:
 		r.Verdict = Vacuous
 	default:
 		r.Verdict = Good

@@ -55,6 +55,9 @@ func (p *program) tell(r *sim.Result, out string) {
 	for _, f := range r.Failures {
 		p.say("  %9.3fs %s: %s", f.At, f.Oracle, f.Detail)
 	}
+	if r.Verdict == sim.Vacuous {
+		p.say("  a run with fewer than %d acknowledged writes proves little: give it more --duration or --clients", sim.MinWrites)
+	}
 	p.say("written to %s", out)
 	if r.Verdict != sim.Good {
 		p.say("again:   kvsim replay %s\nsmaller: kvsim shrink %s", out, out)
