@@ -56,8 +56,9 @@ const (
 // Result of a run.
 type Result struct {
 	Seed     uint64              `json:"seed"`
-	Trace    string              `json:"trace"`  // SHA-256 of everything that happened
-	Memory   string              `json:"memory"` // SHA-256 of all memories and disks at the end
+	Programs string              `json:"programs"` // SHA-256 of what the machines ran: a schedule repeats exactly only with the same
+	Trace    string              `json:"trace"`    // SHA-256 of everything that happened
+	Memory   string              `json:"memory"`   // SHA-256 of the nodes' memories and disks at the end
 	Outcomes map[lin.Outcome]int `json:"operations"`
 	Writes   int                 `json:"writes_acknowledged"`
 	Fired    map[string]int      `json:"faults"`
@@ -147,7 +148,7 @@ func (w *World) coreOf() map[*Node]bool {
 
 // judge asks every oracle and sums up.
 func (w *World) judge(ctx context.Context) *Result {
-	r := &Result{Seed: w.Seed, Outcomes: w.history.outcomes(), Writes: w.history.writes(), History: w.history.ops, Virtual: w.now().Seconds(), Fired: w.nemesis.fired, Annotations: w.annotations}
+	r := &Result{Seed: w.Seed, Programs: w.options.Programs.Hash, Outcomes: w.history.outcomes(), Writes: w.history.writes(), History: w.history.ops, Virtual: w.now().Seconds(), Fired: w.nemesis.fired, Annotations: w.annotations}
 	w.judgeHistory(ctx, r)
 	r.Reached = w.watch.reach()
 	memory := sha256.New()
@@ -172,7 +173,7 @@ func (w *World) judge(ctx context.Context) *Result {
 
 // end frees all machines.
 func (w *World) end() {
-	w.flowing = true
+	w.ended = true
 	for _, n := range w.nodes {
 		if n.machine != nil {
 			n.machine.Kill()

@@ -21,8 +21,7 @@ type keyLog struct {
 
 const absentState = "\x00absent"
 
-// judgeWeakReads: a stale read shows something that was once true; a bounded one nothing older than its bound; neither goes
-// back behind what the session has seen. The order is the machines', the times are the clients' true ones.
+// judgeWeakReads: a stale read shows something that was once true; a bounded one nothing older than its bound. The order is the machines', the times are the clients' true ones.
 func (w *World) judgeWeakReads(all []lin.Commit) {
 	logs := map[string]*keyLog{}
 	for _, c := range all {

@@ -36,7 +36,7 @@ type World struct {
 	reached     map[string]int                    // probes: it happened that ...
 	lives       int                               // of machines, for their numbers
 	plainLinks  map[[2]*vnet.Host]vnet.Conditions // without faults
-	flowing     bool                              // the run is over: what now fails is of no interest
+	ended       bool                              // the run is over: what now fails is of no interest
 }
 
 // Failure is what an oracle found.
@@ -102,7 +102,7 @@ func (w *World) setLinks() {
 func (w *World) now() time.Duration { return time.Duration(w.timeline.Now()) }
 
 func (w *World) fail(oracle, detail string) {
-	if w.flowing || len(w.failures) >= 100 {
+	if w.ended || len(w.failures) >= 100 {
 		return
 	}
 	w.failures = append(w.failures, Failure{oracle, w.now().Seconds(), detail})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -15,10 +14,6 @@ import (
 	"github.com/kvorum/kvorum/sim/lab"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
-
-func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, d)
-}
 
 type campaignCmd struct {
 	Seeds   string `required:"" placeholder:"A-B" help:"Range of seeds."`
@@ -57,27 +52,19 @@ func (c *campaignCmd) Run(p *program) error {
 		}
 		_ = bar.Add(1)
 		if r.Verdict != sim.Good && c.Out != "" {
-			c.keep(p, s)
+			if err := writeSchedule(fmt.Sprintf("%s/seed-%d.json", c.Out, s.Seed), s); err != nil {
+				p.say("%v", err)
+			}
 		}
 		return true
 	}})
 	_ = bar.Finish()
 	summary := lab.Summarize(results, time.Since(began))
 	printSummary(p.stderr, summary)
+	if summary.Verdict == sim.Good {
+		summary.Verdict = p.unlessInterrupted(sim.Good)
+	}
 	return p.finish(summary, summary.Verdict)
-}
-
-func (c *campaignCmd) keep(p *program, s *schedule.Schedule) {
-	name := fmt.Sprintf("%s/seed-%d.json", c.Out, s.Seed)
-	file, err := os.Create(name)
-	if err == nil {
-		err = s.Write(file)
-	}
-	if err != nil {
-		p.say("schedule of seed %d: %v", s.Seed, err)
-		return
-	}
-	_ = file.Close()
 }
 
 // newBar shows progress: a bar on a terminal, a line now and then elsewhere.

@@ -64,7 +64,7 @@ func (c *huntCmd) Run(p *program) error {
 		return p.finish(k, sim.Failed)
 	}
 	p.say("\nno seed of %d killed it", k.Seeds)
-	return p.finish(k, sim.Good)
+	return p.finish(k, p.unlessInterrupted(sim.Good))
 }
 
 func writeSchedule(name string, s *schedule.Schedule) error {
@@ -72,10 +72,10 @@ func writeSchedule(name string, s *schedule.Schedule) error {
 	if err != nil {
 		return fmt.Errorf("write the schedule: %w", err)
 	}
-	if err := s.Write(file); err != nil {
-		return err
+	if err := errors.Join(s.Write(file), file.Close()); err != nil {
+		return fmt.Errorf("write the schedule: %w", err)
 	}
-	return file.Close()
+	return nil
 }
 
 // hunter keeps the plain program, which is only loaded once a seed has failed.
@@ -181,7 +181,15 @@ func (c *mutantsCmd) Run(p *program) error {
 	if survivors > 0 {
 		return p.finish(kills, sim.Failed)
 	}
-	return p.finish(kills, sim.Good)
+	return p.finish(kills, p.unlessInterrupted(sim.Good))
+}
+
+// unlessInterrupted: who was stopped before the end has not shown that nothing is wrong.
+func (p *program) unlessInterrupted(v sim.Verdict) sim.Verdict {
+	if p.ctx.Err() != nil {
+		return sim.Undecided
+	}
+	return v
 }
 
 // standardWorld is what every mutant is hunted with: the defaults of the flags.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -97,10 +98,13 @@ func (c *replayCmd) Run(p *program) error {
 	before, _ := lab.ReadResult(c.Path)
 	err = p.one(s, c.Out)
 	if after, readErr := lab.ReadResult(c.Out); readErr == nil && before != nil {
-		if before.Trace == after.Trace && before.Memory == after.Memory {
+		switch {
+		case before.Trace == after.Trace && before.Memory == after.Memory:
 			p.say("the same run, bit for bit")
-		} else {
-			p.say("not the same run: the program or the simulator has changed since")
+		case before.Programs != after.Programs:
+			p.say("not the same run: the program has changed since")
+		default:
+			p.say("not the same run, of the same program: the schedule was edited, or the simulator has changed or is not deterministic")
 		}
 	}
 	return err
@@ -137,21 +141,14 @@ func (c *shrinkCmd) Run(p *program) error {
 			c.Out = c.Path + ".shrunk.json"
 		}
 	}
-	ctx, cancel := within(p.ctx, c.For)
+	ctx, cancel := context.WithTimeout(p.ctx, c.For)
 	defer cancel()
 	small := l.Shrink(ctx, s, c.Oracle, p.say)
 	if small.Result == nil {
 		return usagef("the oracle %q does not fire: name another with --oracle", c.Oracle)
 	}
-	file, err := os.Create(c.Out)
-	if err != nil {
-		return fmt.Errorf("write the small schedule: %w", err)
-	}
-	if err := small.Schedule.Write(file); err != nil {
+	if err := writeSchedule(c.Out, small.Schedule); err != nil {
 		return err
-	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("write the small schedule: %w", err)
 	}
 	p.say("%s: %d faults, %d operations, after %d runs in %s: %s", c.Oracle, len(small.Schedule.Faults), small.Operations, small.Runs, small.Took.Round(time.Second), c.Out)
 	for _, f := range small.Result.Failures {

@@ -38,32 +38,16 @@ type Programs struct {
 
 // All builds both programs. What has not changed is taken from the go command's cache.
 func All(ctx context.Context, c Config) (Programs, error) {
-	overlay, err := c.toolchain(ctx)
-	if err != nil {
-		return Programs{}, err
-	}
-	for from, to := range c.Overlay {
-		overlay[from] = to
-	}
-	folder, err := os.MkdirTemp("", "kvsim-build-*")
-	if err != nil {
-		return Programs{}, fmt.Errorf("build the machines' programs: %w", err)
-	}
-	defer os.RemoveAll(folder)
 	sum := sha256.New()
 	one := func(pkg string) ([]byte, error) {
 		if c.Say != nil {
 			c.Say("building %s for the machines (the first time takes a minute)", pkg)
 		}
-		name := filepath.Join(folder, "program.wasm")
-		config := wasm.Config{Root: c.Root, Work: c.Work, Patches: c.Patches, Overlay: overlay, Flags: []string{"-trimpath", "-ldflags=-s -w", "-buildvcs=false"}}
-		if err := wasm.Build(ctx, config, pkg, name); err != nil {
-			return nil, err
-		}
-		b, err := os.ReadFile(name)
+		b, err := Program(ctx, c, pkg)
 		sum.Write(b)
 		return b, err
 	}
+	var err error
 	var p Programs
 	if p.Node, err = one("./cmd/kvorum"); err != nil {
 		return Programs{}, err

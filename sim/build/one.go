@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -15,6 +16,7 @@ func Program(ctx context.Context, c Config, pkg string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(overlay, c.Overlay)
 	folder, err := os.MkdirTemp("", "kvsim-build-*")
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", pkg, err)

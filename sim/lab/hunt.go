@@ -57,8 +57,7 @@ func NewPatched(ctx context.Context, c Config, text []byte) (*Lab, error) {
 	return load(ctx, c, built)
 }
 
-// Hunt runs seeds on patched until one fails that the plain program passes. plain may be nil as long as nothing fails; plainLab
-// makes it then.
+// Hunt runs seeds on patched until one fails that the plain program passes. plainLab is only asked once a seed has failed.
 func Hunt(ctx context.Context, patched *Lab, plainLab func() (*Lab, error), c Campaign) (Kill, error) {
 	var k Kill
 	var failure error
@@ -72,7 +71,9 @@ func Hunt(ctx context.Context, patched *Lab, plainLab func() (*Lab, error), c Ca
 		if r.Verdict != sim.Failed || k.Killed || ctx.Err() != nil {
 			return !k.Killed
 		}
+		before := cpuSeconds()
 		plain, err := plainLab()
+		cpu += cpuSeconds() - before // loading the plain program is no part of the hunt
 		if err != nil {
 			failure = err
 			return false

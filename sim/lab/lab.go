@@ -2,6 +2,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -61,9 +62,6 @@ func load(ctx context.Context, c Config, built build.Programs) (*Lab, error) {
 // Close frees the programs.
 func (l *Lab) Close() error { return l.engine.Close(context.Background()) }
 
-// ProgramsHash is the SHA-256 of the programs, in hex: a schedule repeats exactly only with the same ones.
-func (l *Lab) ProgramsHash() string { return l.programs.Hash }
-
 // Run runs one world.
 func (l *Lab) Run(ctx context.Context, s *schedule.Schedule, o sim.Options) *sim.Result {
 	o.Programs = l.programs
@@ -90,16 +88,11 @@ func Root() (string, error) {
 		return "", fmt.Errorf("working folder: %w", err)
 	}
 	for at := folder; ; at = filepath.Dir(at) {
-		if b, err := os.ReadFile(filepath.Join(at, "go.mod")); err == nil && isOurs(b) {
+		if b, err := os.ReadFile(filepath.Join(at, "go.mod")); err == nil && bytes.HasPrefix(b, []byte("module github.com/kvorum/kvorum\n")) {
 			return at, nil
 		}
 		if at == filepath.Dir(at) {
 			return "", fmt.Errorf("%s is not in a checkout of kvorum: the simulator builds the node from source", folder)
 		}
 	}
-}
-
-func isOurs(mod []byte) bool {
-	const module = "module github.com/kvorum/kvorum"
-	return len(mod) >= len(module) && string(mod[:len(module)]) == module
 }

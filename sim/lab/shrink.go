@@ -41,7 +41,7 @@ func (l *Lab) Shrink(ctx context.Context, s *schedule.Schedule, oracle string, s
 
 type shrinker struct {
 	lab    *Lab
-	ctx    context.Context //nolint:containedctx // one call's
+	ctx    context.Context
 	oracle string
 	say    func(format string, args ...any)
 	began  time.Time

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"github.com/kvorum/kvorum/sim/disk"
+	"github.com/kvorum/kvorum/sim/vnet"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/zeebo/xxh3"
 )
@@ -64,7 +65,7 @@ func (m *Machine) fdRead(mem api.Memory, a []uint64) uint64 {
 		return fault
 	case d.stream: // an empty standard input
 	case d.end != nil:
-		var e vnetErrno
+		var e vnet.Errno
 		n, e = d.end.Read(b)
 		errno = uint64(e)
 	case d.file != nil:
@@ -94,7 +95,7 @@ func (m *Machine) fdWrite(mem api.Memory, a []uint64) uint64 {
 		m.output(u32(a[0]), b)
 	case d.end != nil:
 		m.detail = xxh3.Hash(b)
-		var e vnetErrno
+		var e vnet.Errno
 		n, e = d.end.Write(b, m.now())
 		errno = uint64(e)
 	case d.file != nil:

@@ -10,8 +10,6 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-type vnetErrno = vnet.Errno
-
 // negative is how the network's own calls report errors.
 func negative(e vnet.Errno) uint64 { return uint64(uint32(-int32(e))) }
 
