@@ -22,6 +22,7 @@ import (
 const floorConnections = 64
 
 func BenchmarkFloorGet(b *testing.B) {
+	TuneCollector(0) // as kvorum serve does; both sides have it
 	b.Run("kvorum", func(b *testing.B) {
 		d, err := OpenDev(b.Context(), DevConfig{Listen: "127.0.0.1:0", DataDir: b.TempDir(), Shards: 1, Replicas: 3, SlotFunction: store.LastByte, Tuning: controller.DefaultTuning()})
 		if err != nil {

@@ -42,6 +42,7 @@ func (c *devCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
+	node.TuneCollector(limits.MemoryQuota)
 	dev, err := node.OpenDev(p.ctx, node.DevConfig{
 		Listen: c.Listen, DataDir: folder, Shards: c.Shards, Replicas: c.Replicas, SlotFunction: slotFunction,
 		Tuning: c.Tuning, Limits: limits, Logger: c.logging.logger(p.stderr), Version: version(),

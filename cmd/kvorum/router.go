@@ -33,6 +33,7 @@ func (c *routerCmd) Run(p *program) error {
 		return usageError{err}
 	}
 	logger := c.logging.logger(p.stderr)
+	node.TuneCollector(0) // holds no rows
 	opened, err := node.OpenRouter(p.ctx, node.RouterConfig{
 		Cluster: c.Cluster, Name: c.Name, Seeds: c.Seeds, Listen: c.Listen,
 		HAProxySocket: c.HAProxySocket, HAProxyMap: c.HAProxyMap, HAProxyMapKeep: c.HAProxyMapKeep,

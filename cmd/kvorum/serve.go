@@ -95,6 +95,7 @@ func (c *serveCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
+	node.TuneCollector(config.MemoryQuota)
 	opened, err := node.Open(p.ctx, config)
 	if err != nil {
 		return err
