@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,5 +138,14 @@ func TestGoroutineOrders(t *testing.T) {
 	}
 	if len(seen) != orders {
 		t.Errorf("%d orders of %d seeds", len(seen), orders)
+	}
+}
+
+func TestCommonClassesAreTolerated(t *testing.T) {
+	tolerated := sim.ClassesOf(sim.Tolerated)
+	for _, id := range sim.CommonClasses() {
+		if !slices.Contains(tolerated, id) {
+			t.Errorf("%s is no class of the tier %s", id, sim.Tolerated)
+		}
 	}
 }

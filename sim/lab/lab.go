@@ -76,6 +76,7 @@ func Draw(seed uint64, d schedule.Defaults) *schedule.Schedule {
 				d.Classes = append(d.Classes, c.ID)
 			}
 		}
+		d.Common = sim.CommonClasses()
 		d.Rare = sim.ClassesOf(sim.Detectable)
 	}
 	return schedule.Draw(seed, d, sim.DrawFault)

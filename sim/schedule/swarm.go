@@ -13,6 +13,7 @@ type Defaults struct {
 	Duration         time.Duration // default 60 s
 	Clients          int           // default 5
 	Classes          []string      // fault classes to draw from
+	Common           []string      // those of them of which most seeds of a swarm have one or two, besides what they draw
 	Rare             []string      // fault classes of which one strikes once, in few of the seeds of a swarm
 	All              bool          // every class in every seed; otherwise each seed draws a subset (a swarm)
 }
@@ -60,7 +61,7 @@ func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []F
 	}
 	classes := slices.Clone(d.Classes)
 	if !d.All {
-		classes = subset(draw, classes)
+		classes = subset(draw, classes, common(draw, d.Common))
 	}
 	for _, id := range classes {
 		for range times(draw, s, len(classes)) {
@@ -77,14 +78,23 @@ func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []F
 // rareEvery is in how many seeds one has a rare fault.
 const rareEvery = 8
 
-// subset draws some of the classes: mostly few, sometimes many, so that each also meets some others alone.
-func subset(draw *rand.Rand, classes []string) []string {
+// subset draws some of the classes: mostly few, sometimes many, so that each also meets some others alone. It has those of
+// common besides.
+func subset(draw *rand.Rand, classes, common []string) []string {
 	n := []int{2, 3, 3, 4, 5, 6, 6, 8, 12}[draw.IntN(9)]
 	some := slices.Clone(classes)
 	draw.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
-	some = some[:min(n, len(some))]
+	some = append(some[:min(n, len(some))], common...)
 	slices.Sort(some)
-	return some
+	return slices.Compact(some)
+}
+
+// common draws none, one or two of the classes that most promises are broken under. With all classes alike most seeds would
+// have none of them.
+func common(draw *rand.Rand, classes []string) []string {
+	some := slices.Clone(classes)
+	draw.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
+	return some[:min([]int{0, 1, 1, 2}[draw.IntN(4)], len(some))]
 }
 
 // times draws how often a class strikes: less often if there are many, so that the cluster lives in between, and more often

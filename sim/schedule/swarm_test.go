@@ -23,7 +23,7 @@ func classesOf(n int) (ids []string) {
 // TestSwarm draws many schedules: lively ones, each with a subset of the classes, all classes often enough.
 func TestSwarm(t *testing.T) {
 	const seeds = 1000
-	d := Defaults{Classes: append(classesOf(45), "unknown"), Rare: []string{"rare"}}
+	d := Defaults{Classes: append(classesOf(45), "unknown"), Common: []string{"class03", "class04", "class05", "class06"}, Rare: []string{"rare"}}
 	having := map[string]int{}
 	for seed := range uint64(seeds) {
 		s := Draw(seed, d, someFault)
@@ -46,6 +46,11 @@ func TestSwarm(t *testing.T) {
 	for _, id := range classesOf(45) {
 		if having[id] < seeds/20 {
 			t.Errorf("%s is in %d of %d schedules, want 5 %% at least", id, having[id], seeds)
+		}
+	}
+	for _, id := range d.Common {
+		if having[id] < seeds/4 || having[id] > seeds/2 {
+			t.Errorf("%s is common and in %d of %d schedules", id, having[id], seeds)
 		}
 	}
 	if having["rare"] < seeds/20 || having["rare"] > seeds/4 || having["unknown"] > 0 {
