@@ -39,7 +39,7 @@ drawn from a seed. A run repeats bit for bit.
 
 Exit codes:
   0  all good
-  1  an oracle fired; for hunt: the patch was caught
+  1  an oracle fired; for hunt: the patch was caught; for twice: two runs differ
   2  wrong usage, or the patch does not apply or build
   3  undecided, or the run proves nothing (too few writes, a fault or probe never seen)`
 
@@ -47,6 +47,7 @@ type cli struct {
 	Run      runCmd      `cmd:"" help:"Run one world."`
 	Campaign campaignCmd `cmd:"" help:"Run many worlds and sum up."`
 	Replay   replayCmd   `cmd:"" help:"Run the schedule of a folder or file again."`
+	Twice    twiceCmd    `cmd:"" help:"Run seeds two times and compare everything that happened."`
 	Shrink   shrinkCmd   `cmd:"" help:"Make a failing schedule small."`
 	Hunt     huntCmd     `cmd:"" help:"Build the node with a patch and look for a seed that shows it."`
 	Mutants  mutantsCmd  `cmd:"" help:"Hunt all mutants and print the kill table."`
