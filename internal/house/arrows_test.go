@@ -31,10 +31,12 @@ func arrows() map[string]arrow {
 		"cmd/kvorum":            {[]string{"node", "client", "wire", "network"}, nil},
 		"cmd/lincheck":          {[]string{"linearizability"}, nil},
 		"linearizability":       {none, []string{"github.com/anishathalye/porcupine"}},
-		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network"}, none}, // network: to find free ports
+		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network", "internal/rig"}, none}, // network: to find free ports
 		"workload":              {[]string{"client", "linearizability", "wire"}, none},
-		"sim":                   {[]string{"client", "linearizability", "wire", "store", "workload", "internal/wasmbuild/wasm"}, nil},
+		"sim":                   {[]string{"client", "linearizability", "wire", "store", "workload", "internal/rig", "internal/wasmbuild/wasm"}, nil},
 		"cmd/kvsim":             {[]string{"sim", "sim/astmutants", "sim/build", "sim/lab", "sim/mutants", "sim/schedule"}, nil},
+		"cmd/jepsen-lite":       {[]string{"jepsen-lite/cluster", "jepsen-lite/nemesis", "jepsen-lite/trial", "internal/rig"}, nil},
+		"internal/rig":          {[]string{"linearizability"}, none}, // what sim and jepsen-lite share: the folder of a run holds a history
 		"internal/wasmbuild":    {none, none},
 		"internal/house":        {none, none},
 		"internal/benchfloor":   {none, none},

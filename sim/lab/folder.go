@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/kvorum/kvorum/internal/rig"
 	lin "github.com/kvorum/kvorum/linearizability"
 	"github.com/kvorum/kvorum/sim"
 	"github.com/kvorum/kvorum/sim/schedule"
@@ -36,24 +36,8 @@ type Folder struct {
 
 // NewFolder makes the folder. An existing one is replaced if kvsim wrote it, else refused.
 func NewFolder(path string) (*Folder, error) {
-	list, err := os.ReadDir(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("folder for the run: %w", err)
-	case len(list) > 0:
-		if _, err := os.Stat(filepath.Join(path, markFile)); err != nil {
-			return nil, fmt.Errorf("%s exists and kvsim did not write it: name another folder with --out", path)
-		}
-		if err := os.RemoveAll(path); err != nil {
-			return nil, fmt.Errorf("replace the folder of an earlier run: %w", err)
-		}
-	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return nil, fmt.Errorf("folder for the run: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(path, markFile), nil, 0o644); err != nil {
-		return nil, fmt.Errorf("folder for the run: %w", err)
+	if err := rig.NewFolder(path, markFile); err != nil {
+		return nil, err
 	}
 	log, err := os.Create(filepath.Join(path, LogFile))
 	if err != nil {
@@ -67,6 +51,7 @@ func (f *Folder) Log() io.Writer { return f.text }
 
 // Finish writes schedule, result, history and the report.
 func (f *Folder) Finish(s *schedule.Schedule, r *sim.Result) error {
+	history := lin.History{Model: lin.Kvorum, Operations: r.History, Annotations: r.Annotations}
 	return errors.Join(
 		f.text.Flush(), f.log.Close(),
 		f.write(ScheduleFile, s.Write),
@@ -75,9 +60,9 @@ func (f *Folder) Finish(s *schedule.Schedule, r *sim.Result) error {
 			e.SetIndent("", "  ")
 			return e.Encode(r)
 		}),
-		f.write(HistoryFile, func(w io.Writer) error { return writeHistory(w, r) }),
+		f.write(HistoryFile, func(w io.Writer) error { return rig.WriteHistory(w, history) }),
 		f.write(CommitsFile, func(w io.Writer) error { return writeCommits(w, r) }),
-		lin.WriteReport(context.Background(), filepath.Join(f.path, ReportFolder), lin.History{Model: lin.Kvorum, Operations: r.History, Annotations: r.Annotations}, *r.Report),
+		lin.WriteReport(context.Background(), filepath.Join(f.path, ReportFolder), history, *r.Report),
 	)
 }
 
@@ -91,31 +76,8 @@ func writeCommits(w io.Writer, r *sim.Result) error {
 	return commits.Flush()
 }
 
-func writeHistory(w io.Writer, r *sim.Result) error {
-	history := lin.NewWriter(w)
-	for _, o := range r.History {
-		if err := history.Write(o); err != nil {
-			return err
-		}
-	}
-	for _, a := range r.Annotations {
-		if err := history.Annotate(a); err != nil {
-			return err
-		}
-	}
-	return history.Flush()
-}
-
 func (f *Folder) write(name string, write func(io.Writer) error) error {
-	file, err := os.Create(filepath.Join(f.path, name))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	b := bufio.NewWriter(file)
-	if err := errors.Join(write(b), b.Flush(), file.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return nil
+	return rig.WriteFile(filepath.Join(f.path, name), write)
 }
 
 // ReadSchedule reads the schedule of a run folder, or a schedule file.

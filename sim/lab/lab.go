@@ -2,12 +2,12 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/kvorum/kvorum/internal/rig"
 	"github.com/kvorum/kvorum/sim"
 	"github.com/kvorum/kvorum/sim/build"
 	"github.com/kvorum/kvorum/sim/machine"
@@ -83,17 +83,4 @@ func Draw(seed uint64, d schedule.Defaults) *schedule.Schedule {
 }
 
 // Root is the folder of the module that the working folder is in.
-func Root() (string, error) {
-	folder, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("working folder: %w", err)
-	}
-	for at := folder; ; at = filepath.Dir(at) {
-		if b, err := os.ReadFile(filepath.Join(at, "go.mod")); err == nil && bytes.HasPrefix(b, []byte("module github.com/kvorum/kvorum\n")) {
-			return at, nil
-		}
-		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("%s is not in a checkout of kvorum: the simulator builds the node from source", folder)
-		}
-	}
-}
+func Root() (string, error) { return rig.Root() }

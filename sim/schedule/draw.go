@@ -17,7 +17,7 @@ type Drawer struct {
 // Between draws a duration, small ones more often: evenly in its logarithm.
 func (d *Drawer) Between(low, high time.Duration) Duration {
 	ratio := float64(high) / float64(low)
-	return Duration(float64(low) * math.Pow(ratio, d.Float64())).round()
+	return round(Duration(float64(low) * math.Pow(ratio, d.Float64())))
 }
 
 // Count draws a number from low (at least 1) to high, small ones more often: evenly in its logarithm.
@@ -25,7 +25,7 @@ func (d *Drawer) Count(low, high int64) int64 {
 	return int64(float64(low) * math.Pow(float64(high)/float64(low), d.Float64()))
 }
 
-func (d Duration) round() Duration {
+func round(d Duration) Duration {
 	return d / Duration(time.Microsecond) * Duration(time.Microsecond)
 }
 

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
+
+	"github.com/kvorum/kvorum/internal/rig"
 )
 
 // Schedule is everything that a run needs besides the programs. Two runs of one schedule are the same.
@@ -57,20 +58,7 @@ type Event struct {
 }
 
 // Duration is written as Go writes it: 1.5s.
-type Duration time.Duration
-
-// MarshalText implements encoding.TextMarshaler.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *Duration) UnmarshalText(b []byte) error {
-	v, err := time.ParseDuration(string(b))
-	if err != nil {
-		return fmt.Errorf("duration: %w", err)
-	}
-	*d = Duration(v)
-	return nil
-}
+type Duration = rig.Duration
 
 // Write writes s as JSON for people: one fault a line.
 func (s *Schedule) Write(w io.Writer) error {

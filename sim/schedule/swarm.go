@@ -56,7 +56,7 @@ func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []F
 		if !ok {
 			return
 		}
-		f.ID, f.At = id, Duration(at).round()
+		f.ID, f.At = id, round(Duration(at))
 		list = append(list, f)
 	}
 	classes := slices.Clone(d.Classes)

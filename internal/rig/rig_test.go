@@ -1,0 +1,63 @@
+package rig
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFolderIsReplacedOnlyIfOurs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(NewFolder(path, ".mark"))
+	must(os.WriteFile(filepath.Join(path, "old"), nil, 0o600))
+	must(NewFolder(path, ".mark"))
+	if _, err := os.Stat(filepath.Join(path, "old")); err == nil {
+		t.Error("a file of the earlier run is still there")
+	}
+	must(os.Remove(filepath.Join(path, ".mark")))
+	must(NewFolder(path, ".mark")) // empty
+	must(os.WriteFile(filepath.Join(path, "precious"), nil, 0o600))
+	if err := NewFolder(path, ".other"); err == nil || !strings.Contains(err.Error(), "--out") {
+		t.Errorf("a folder that another program wrote: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(path, "precious")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDurationsAreWords(t *testing.T) {
+	b, err := json.Marshal(Duration(1500 * time.Millisecond))
+	if err != nil || string(b) != `"1.5s"` {
+		t.Errorf("%s, %v", b, err)
+	}
+	var d Duration
+	if err := json.Unmarshal([]byte(`"2m"`), &d); err != nil || d != Duration(2*time.Minute) {
+		t.Errorf("%s, %v", d, err)
+	}
+	if err := json.Unmarshal([]byte(`"2"`), &d); err == nil {
+		t.Error("a time without a unit is taken")
+	}
+}
+
+func TestRootIsThisModule(t *testing.T) {
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "internal", "rig", "rig.go")); err != nil {
+		t.Error(err)
+	}
+	t.Chdir(t.TempDir())
+	if root, err := Root(); err == nil {
+		t.Errorf("found %s from outside", root)
+	}
+}
