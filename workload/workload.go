@@ -30,6 +30,12 @@ type Config struct {
 	AttemptTimeout, OperationTimeout time.Duration
 	// ValueBytes is the largest padding of a value: most are short, some have this length. Default 64.
 	ValueBytes int
+	// Lists are keys whose values grow by compare-and-set loops, a turn of each client in six; none: no such loops.
+	Lists []string
+	// PrefixBytes of a key are what a listing asks for. Default 1.
+	PrefixBytes int
+	// EndpointsOnly keeps all clients to the endpoints: none looks up the nodes' own addresses.
+	EndpointsOnly bool
 	// Operations bounds how many all clients together begin; 0: no bound.
 	Operations int64
 }
@@ -70,6 +76,9 @@ func (c *Config) fillDefaults() {
 	if c.ValueBytes == 0 {
 		c.ValueBytes = 64
 	}
+	if c.PrefixBytes == 0 {
+		c.PrefixBytes = 1
+	}
 }
 
 // Run drives the cluster until ctx ends. Operations under way then still come to their end, at most OperationTimeout later.
@@ -99,6 +108,9 @@ func Run(ctx context.Context, c Config, r Recorder) error {
 	return nil
 }
 
+// growIn: with lists, one of so many turns of a client is an append.
+const growIn = 6
+
 // person is one client: a random mix of everything that keys can do, each value unique.
 type person struct {
 	Config
@@ -117,7 +129,7 @@ func newPerson(c Config, number int, r Recorder) (*person, error) {
 		turned = append(turned, c.Endpoints[(i+number)%len(c.Endpoints)])
 	}
 	cl, err := client.New(client.Config{
-		Endpoints: turned, Timeout: c.OperationTimeout, AttemptTimeout: c.AttemptTimeout, DirectRouting: number%4 == 2, Session: number%4 == 3,
+		Endpoints: turned, Timeout: c.OperationTimeout, AttemptTimeout: c.AttemptTimeout, DirectRouting: number%4 == 2 && !c.EndpointsOnly, Session: number%4 == 3,
 		Retry: client.RetryPolicy{Base: 20 * time.Millisecond, Max: 500 * time.Millisecond},
 	})
 	if err != nil {
@@ -128,8 +140,11 @@ func newPerson(c Config, number int, r Recorder) (*person, error) {
 
 func (p *person) live(ctx context.Context) {
 	for ctx.Err() == nil && (p.budget == nil || p.budget.Add(-1) >= 0) {
-		o := p.next()
-		p.one(o)
+		if len(p.Lists) > 0 && p.draw.IntN(growIn) == 0 {
+			p.grow()
+		} else {
+			p.one(p.next())
+		}
 		wait := time.NewTimer(time.Duration(p.draw.ExpFloat64() * float64(p.Pause)))
 		select {
 		case <-ctx.Done():
@@ -161,7 +176,7 @@ func (p *person) next() *lin.Operation {
 	case dice < 29:
 		o.Input.Consistency = string(wire.Bounded)
 	case dice < 30:
-		o.Kind, o.Key, o.Listing = lin.List, "", &lin.Listing{Prefix: key[:1]}
+		o.Kind, o.Key, o.Listing = lin.List, "", &lin.Listing{Prefix: key[:min(len(key), p.PrefixBytes)]}
 	}
 	if o.Kind == lin.CAS && o.Input.Revision == 0 {
 		o.Kind = lin.Create
