@@ -72,16 +72,12 @@ func newCluster(t *testing.T, shards, replicas int, flags ...string) *cluster.Cl
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		for _, n := range c.Nodes {
-			text, err := os.ReadFile(n.LogFile)
-			if err != nil && !errors.Is(err, os.ErrNotExist) {
-				t.Error(err)
-			}
-			for _, bad := range []string{"\npanic:", "fatal error:", "WARNING: DATA RACE"} {
-				if strings.Contains("\n"+string(text), bad) {
-					t.Errorf("the log of %s holds %q", n.Name, strings.TrimSpace(bad))
-				}
-			}
+		alarms, err := c.Alarms()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, alarm := range alarms {
+			t.Error(alarm)
 		}
 		if t.Failed() {
 			t.Log(c.LogTails(40))

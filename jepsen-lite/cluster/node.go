@@ -125,6 +125,9 @@ func (n *Node) Kill() error {
 	<-p.ended
 	n.running, n.paused = nil, false
 	n.http.CloseIdleConnections()
+	if err := p.diedOf(syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill %s: %w", n.Name, err)
+	}
 	return nil
 }
 

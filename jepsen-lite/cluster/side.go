@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -89,8 +90,9 @@ func (s *Side) Kill() error {
 	}
 	err := syscall.Kill(-s.running.cmd.Process.Pid, syscall.SIGKILL) // endWithUs gave it a group of its own
 	<-s.running.ended
+	died := s.running.diedOf(syscall.SIGKILL)
 	s.running = nil
-	return err
+	return errors.Join(err, died)
 }
 
 // Terminate is SIGTERM. It waits until the process has ended by itself, or ctx ends.

@@ -1,0 +1,89 @@
+// Command jepsen-lite breaks real kvorum clusters and judges what their clients saw. See jepsen-lite/README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes. They stand in the help too.
+const (
+	exitLinearizable = 0
+	exitViolation    = 1
+	exitUsage        = 2 // also: not possible here
+	exitUndecided    = 3
+)
+
+const description = `Breaks a real kvorum cluster under the load of its own clients, and says whether what they saw is linearizable.
+
+    jepsen-lite run                                     # a minute of everything that this machine can do
+    jepsen-lite run --nemesis kill,pause-leader --time 5m --seed 7
+    jepsen-lite nemeses                                 # what there is, and what it needs
+
+Exit codes:
+  0  linearizable
+  1  violation: of linearizability, or a node that ended unasked or did not come back
+  2  wrong usage, or not possible here
+  3  undecided, too few acknowledged writes, or a nemesis that is not known to have taken effect`
+
+type cli struct {
+	Run     runCmd     `cmd:"" help:"Run one trial of a fresh cluster."`
+	Nemeses nemesesCmd `cmd:"" help:"List the ways to break a cluster."`
+}
+
+// program is what commands share.
+type program struct {
+	ctx            context.Context
+	stdout, stderr io.Writer
+}
+
+func (p *program) say(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }
+
+// verdictError carries an exit code.
+type verdictError struct{ code int }
+
+func (e verdictError) Error() string { return "exit " + strconv.Itoa(e.code) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once; the nodes end with it
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("jepsen-lite"), kong.Description(description), kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoAppDescFormat: true, WrapUpperBound: 120}))
+	if err != nil {
+		fmt.Fprintln(stderr, "jepsen-lite:", err)
+		return exitUsage
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err == nil {
+		err = parsed.Run(&program{ctx, stdout, stderr})
+	}
+	var verdict verdictError
+	switch {
+	case err == nil:
+		return exitLinearizable
+	case errors.As(err, &verdict):
+		return verdict.code
+	}
+	fmt.Fprintf(stderr, "jepsen-lite: %v\nTry 'jepsen-lite --help'.\n", err)
+	return exitUsage
+}

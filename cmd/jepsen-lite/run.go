@@ -1,0 +1,176 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/kvorum/kvorum/internal/rig"
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
+	"github.com/kvorum/kvorum/jepsen-lite/trial"
+)
+
+type runCmd struct {
+	Target     string        `enum:"processes" default:"processes" help:"What the cluster is made of: processes on loopback (default ${default})."`
+	Nemesis    string        `default:"all" placeholder:"LIST" help:"Names or families, comma separated; all: what this machine can do; none (default ${default})."`
+	Time       time.Duration `default:"60s" help:"How long clients work and nemeses strike (default ${default})."`
+	Rate       int           `default:"200" help:"Operations a second that all clients together aim at (default ${default})."`
+	Clients    int           `default:"10" help:"Concurrent clients (default ${default})."`
+	Seed       uint64        `default:"1" help:"Of the schedule and of what the clients do (default ${default})."`
+	Through    string        `enum:",haproxy,nodes" default:"" placeholder:"haproxy|nodes" help:"Where clients go. Default: haproxy where it is installed, else nodes."`
+	Kvorum     string        `placeholder:"PATH" help:"The program to break. Default: built from this checkout."`
+	Out        string        `placeholder:"DIR" help:"Folder for schedule, history, logs and report (default jepsen-lite-SEED)."`
+	ServeFlags []string      `name:"serve-flag" sep:"none" placeholder:"--FLAG=X" help:"A further flag of each kvorum serve, such as --heartbeat-timeout=400ms; may be repeated. Default: none, the node's own defaults."`
+}
+
+const (
+	shards   = 3
+	replicas = 3
+)
+
+// Run runs one trial.
+func (c *runCmd) Run(p *program) error {
+	config, err := c.plan()
+	if err != nil {
+		return err
+	}
+	if err := rig.NewFolder(config.Out, trial.Mark); err != nil {
+		return err
+	}
+	config.Say = p.say
+	p.tellPlan(config)
+	if err := rig.WriteFile(filepath.Join(config.Out, trial.ScheduleFile), config.Schedule.Write); err != nil {
+		return err
+	}
+	if config.Program == "" {
+		p.say("building kvorum")
+		folder, err := os.MkdirTemp("", "jepsen-lite-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(folder)
+		if config.Program, err = cluster.Build(p.ctx, folder, false); err != nil {
+			return err
+		}
+	}
+	r, err := trial.Run(p.ctx, config)
+	if r == nil {
+		return err
+	}
+	return errors.Join(err, p.finish(config, r))
+}
+
+// plan checks everything that can be refused before the start, and draws the schedule.
+func (c *runCmd) plan() (config trial.Config, err error) {
+	switch {
+	case c.Time < 5*time.Second || c.Time > 24*time.Hour:
+		return config, fmt.Errorf("--time %s: give at least 5s and at most 24h", c.Time)
+	case c.Rate < 1 || c.Clients < 1 || c.Clients > 1000:
+		return config, errors.New("--rate must be at least 1, --clients 1 to 1000")
+	}
+	if c.Through == "" {
+		c.Through = trial.ThroughNodes
+		if _, err := exec.LookPath("haproxy"); err == nil {
+			c.Through = trial.ThroughHAProxy
+		}
+	}
+	if c.Out == "" {
+		c.Out = fmt.Sprintf("jepsen-lite-%d", c.Seed)
+	}
+	config = trial.Config{
+		Seed: c.Seed, Time: c.Time, Rate: c.Rate, Clients: c.Clients, Through: c.Through, Program: c.Kvorum, Flags: c.ServeFlags, Out: c.Out, Shards: shards, Replicas: replicas,
+	}
+	if err := c.places(&config); err != nil {
+		return config, err
+	}
+	place := nemesis.Place{ThroughProxy: c.Through == trial.ThroughHAProxy}
+	if config.Nemeses, config.LeftOut, err = place.Select(c.Nemesis); err != nil {
+		return config, err
+	}
+	config.Schedule, config.NoRoom = nemesis.Draw(c.Seed, c.Time, shards, config.Nemeses)
+	if len(config.Nemeses) > 0 && len(config.Schedule.Strikes) == 0 {
+		return config, fmt.Errorf("--time %s has no room for a single strike of %s: give it more", c.Time, c.Nemesis)
+	}
+	return config, nil
+}
+
+// places finds the files of the outside: the program, HAProxy and its configuration.
+func (c *runCmd) places(config *trial.Config) error {
+	if c.Kvorum != "" {
+		if _, err := exec.LookPath(c.Kvorum); err != nil {
+			return fmt.Errorf("--kvorum: %w", err)
+		}
+		path, err := filepath.Abs(c.Kvorum)
+		if err != nil {
+			return err
+		}
+		config.Program = path
+	}
+	if c.Kvorum != "" && c.Through == trial.ThroughNodes {
+		return nil // needs no checkout
+	}
+	root, err := rig.Root()
+	if err != nil {
+		return err
+	}
+	config.HAProxy = filepath.Join(root, "haproxy")
+	if c.Through != trial.ThroughHAProxy {
+		return nil
+	}
+	if reason := (nemesis.Place{ThroughProxy: true}).Missing(nemesis.HAProxy); reason != "" {
+		return fmt.Errorf("--through haproxy %s", reason)
+	}
+	return trial.SocketRoom(c.Out)
+}
+
+// tellPlan says what is going to happen.
+func (p *program) tellPlan(c trial.Config) {
+	p.say("seed %d: %s, %d clients, %d operations/s through %s, %d strikes", c.Seed, c.Time, c.Clients, c.Rate, c.Through, len(c.Schedule.Strikes))
+	for _, s := range c.Schedule.Strikes {
+		p.say("  %s", s)
+	}
+	for name, reason := range c.LeftOut {
+		p.say("  left out: %s %s", name, reason)
+	}
+	for _, name := range c.NoRoom {
+		p.say("  no time for %s", name)
+	}
+}
+
+// finish sums up, for people and, on the last line, for programs.
+func (p *program) finish(c trial.Config, r *trial.Result) error {
+	if r.Report.Verdict != "linearizable" {
+		if err := r.Report.WriteSummary(p.stderr); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.Findings {
+		p.say("  found: %s", f)
+	}
+	for _, d := range r.Doubts {
+		p.say("  doubt: %s", d)
+	}
+	p.say("%s: %d operations, %d writes acknowledged, longest %.2f s without service (shard %d); see %s", r.Verdict, r.Report.Operations, r.Writes,
+		r.Longest.Seconds, r.Longest.Shard, filepath.Join(c.Out, trial.ReportFolder, "index.html"))
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "%s\n", line)
+	return exitOf(r.Verdict)
+}
+
+func exitOf(v trial.Verdict) error {
+	switch v {
+	case trial.Linearizable:
+		return nil
+	case trial.Violation:
+		return verdictError{exitViolation}
+	}
+	return verdictError{exitUndecided}
+}

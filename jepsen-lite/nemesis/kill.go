@@ -1,0 +1,71 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+)
+
+// chooser says whom a nemesis strikes.
+type chooser func(ctx context.Context, t *Target, b Blow) ([]Node, error)
+
+func anyone(_ context.Context, t *Target, b Blow) ([]Node, error)   { return []Node{t.one(b)}, nil }
+func majority(_ context.Context, t *Target, b Blow) ([]Node, error) { return t.majority(b), nil }
+func everyone(_ context.Context, t *Target, _ Blow) ([]Node, error) { return t.all(), nil }
+
+func leader(ctx context.Context, t *Target, b Blow) ([]Node, error) {
+	n, err := t.Leader(ctx, b.Shard)
+	return []Node{n}, err
+}
+
+func kills() []Nemesis {
+	const lasts = 3 * time.Second
+	return []Nemesis{
+		{Name: "kill-one", Family: "kill", Does: "kill -9 of a replica, drawn", Scope: OneShard, Lasts: lasts, Inject: kill(anyone)},
+		{Name: "kill-leader", Family: "kill", Does: "kill -9 of a shard's leader", Scope: OneShard, Lasts: lasts, Inject: kill(leader)},
+		{Name: "kill-majority", Family: "kill", Does: "kill -9 of a majority of a shard at once: it stands still until they are back", Scope: OneShard, Lasts: lasts, Inject: kill(majority)},
+		{Name: "kill-all", Family: "kill", Does: "kill -9 of all nodes of the cluster at once", Scope: Whole, Lasts: 2 * lasts, Inject: kill(everyone)},
+	}
+}
+
+// kill kills whom choose says, all at once, and starts them again.
+func kill(choose chooser) func(context.Context, *Target, Blow) (*Strike, error) {
+	return func(ctx context.Context, t *Target, b Blow) (*Strike, error) {
+		victims, err := choose(ctx, t, b)
+		if err != nil {
+			return nil, err
+		}
+		proof, err := killed(ctx, victims)
+		return &Strike{Victims: ids(victims), Proof: proof, Heal: func(ctx context.Context) (string, error) { return "", revive(ctx, victims) }}, err
+	}
+}
+
+// killed kills all of them at once.
+func killed(ctx context.Context, victims []Node) (string, error) {
+	return together(victims, func(n Node) (string, error) { return n.Kill(ctx) })
+}
+
+// together does something to all nodes at the same time.
+func together(nodes []Node, do func(Node) (string, error)) (string, error) {
+	proofs, errs := make([]string, len(nodes)), make([]error, len(nodes))
+	var done sync.WaitGroup
+	for i, n := range nodes {
+		done.Go(func() { proofs[i], errs[i] = do(n) })
+	}
+	done.Wait()
+	return strings.Join(proofs, "; "), errors.Join(errs...)
+}
+
+// revive starts nodes that were killed and waits for them.
+func revive(ctx context.Context, nodes []Node) error {
+	var errs []error
+	for _, n := range nodes {
+		errs = append(errs, n.Start(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return waitReady(ctx, nodes)
+}

@@ -1,0 +1,70 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+func mixtures() []Nemesis {
+	return []Nemesis{
+		{Name: "mix-pause-kill", Family: "mixture", Does: "SIGSTOP of a leader; when another leads, kill -9 of that one and SIGCONT of the first: the old leader meets nobody who knows better but the third", Needs: []Need{Linux}, Scope: OneShard, Lasts: 6 * time.Second, Inject: pauseThenKill},
+		{Name: "mix-kill-pause", Family: "mixture", Does: "kill -9 of a leader and SIGSTOP of another replica at once: no quorum", Needs: []Need{Linux}, Scope: OneShard, Lasts: 4 * time.Second, Inject: killAndPause},
+		{Name: "mix-reload-kill", Family: "mixture", Does: "HAProxy reloads while a shard's leader is killed with -9", Needs: []Need{HAProxy}, Scope: Whole, Lasts: 4 * time.Second, Inject: reloadAndKill},
+	}
+}
+
+func pauseThenKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {
+	old, err := t.Leader(ctx, b.Shard)
+	if err != nil {
+		return nil, err
+	}
+	stopped, err := old.Pause(ctx)
+	if err != nil {
+		return nil, err
+	}
+	next, err := t.Leader(ctx, b.Shard) // asks only those that run
+	if err != nil {
+		return nil, errors.Join(err, old.Resume(ctx))
+	}
+	gone, killing := next.Kill(ctx)
+	still, err := resumed(ctx, []Node{old})
+	s := &Strike{Victims: []string{old.ID(), next.ID()}, Proof: stopped + "; " + gone + "; " + still}
+	s.Heal = func(ctx context.Context) (string, error) {
+		return "", errors.Join(revive(ctx, []Node{next}), old.Ready(ctx))
+	}
+	return s, errors.Join(killing, err)
+}
+
+func killAndPause(ctx context.Context, t *Target, b Blow) (*Strike, error) {
+	first, err := t.Leader(ctx, b.Shard)
+	if err != nil {
+		return nil, err
+	}
+	other := t.others(b.Shard, first, b.Draw)[0]
+	proof, err := together([]Node{first, other}, func(n Node) (string, error) {
+		if n == first {
+			return n.Kill(ctx)
+		}
+		return n.Pause(ctx)
+	})
+	return &Strike{Victims: []string{first.ID(), other.ID()}, Proof: proof, Heal: func(ctx context.Context) (string, error) {
+		still, err := resumed(ctx, []Node{other})
+		return still, errors.Join(err, revive(ctx, []Node{first}), other.Ready(ctx))
+	}}, err
+}
+
+func reloadAndKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {
+	victim, err := t.Leader(ctx, b.Shard)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := victim.Kill(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reloaded, err := t.Proxy.Reload(ctx)
+	return &Strike{Victims: []string{victim.ID(), t.Proxy.ID()}, Proof: gone + "; " + reloaded, Heal: func(ctx context.Context) (string, error) {
+		return "", errors.Join(revive(ctx, []Node{victim}), t.Proxy.Ready(ctx))
+	}}, err
+}

@@ -1,0 +1,87 @@
+// Package nemesis breaks real clusters. A Nemesis knows how to break one thing and how to mend it, and gives proof that what
+// it did took effect: a nemesis that struck nothing would make a clean run out of nothing. Which one strikes when is a
+// Schedule, data drawn from a seed. What it strikes is a Target, made of handles that processes, and one day containers, fill
+// in; where a handle is missing, the nemeses that need it are refused before the start.
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Nemesis is one way to break a cluster.
+type Nemesis struct {
+	Name   string
+	Family string
+	Does   string // for people
+	Needs  []Need
+	// Scope is what may not be broken by another nemesis at the same time: the victims must be there to be struck.
+	Scope Scope
+	// Lasts is about how long it takes besides the time that it is held: a schedule leaves room for it.
+	Lasts time.Duration
+	// Inject breaks something. It has happened when Inject returns, or is under way until Heal.
+	Inject func(ctx context.Context, t *Target, b Blow) (*Strike, error)
+}
+
+// Blow is what a schedule says of one strike.
+type Blow struct {
+	Shard int           // whose nodes it strikes, if they are of one shard
+	For   time.Duration // how long it will be held
+	Draw  *rand.Rand    // for the choice of victims
+}
+
+// Strike is what one Inject did.
+type Strike struct {
+	Victims []string
+	Proof   string // by what it is known to have taken effect; it may be known only when it is over
+	// Heal ends it, waits until the victims are ready again, and adds to the proof what became known meanwhile. An error of
+	// ErrNoProof says that it did not take effect, any other that something did not come back.
+	Heal func(ctx context.Context) (proof string, err error)
+}
+
+// ErrNoProof: it is not known that a strike took effect.
+var ErrNoProof = errors.New("no proof that it took effect")
+
+// Scope says what a nemesis keeps others away from.
+type Scope string
+
+// Scopes.
+const (
+	OneShard Scope = "shard"   // the nodes of one shard
+	Front    Scope = "front"   // what stands in front of the nodes
+	Whole    Scope = "cluster" // everything
+)
+
+// Collides: may the two not be under way at once.
+func (s Scope) Collides(shard int, other Scope, otherShard int) bool {
+	if s == Whole || other == Whole {
+		return true
+	}
+	return s == other && (s != OneShard || shard == otherShard)
+}
+
+// Families in the order in which they are listed.
+func Families() []string {
+	return []string{"kill", "pause", "slow", "restart", "proxy", "router", "mixture"}
+}
+
+// List gives all nemeses, family by family.
+func List() []Nemesis {
+	var all []Nemesis
+	for _, family := range [][]Nemesis{kills(), pauses(), slowness(), restarts(), proxies(), mixtures()} {
+		all = append(all, family...)
+	}
+	return all
+}
+
+// Absent is a family that is not here, and why.
+type Absent struct{ Family, Reason string }
+
+// Elsewhere lists what people look for here and won't find.
+func Elsewhere() []Absent {
+	return []Absent{
+		{"clock", "stays with the simulator, because the wall clock of one process or container can't be moved without the machine's own: kvsim run --faults all has offsets, jumps, drift and freezes, each for one machine"},
+	}
+}

@@ -1,0 +1,225 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
+)
+
+// processes is a cluster of real processes on loopback, as nemeses and clients see it.
+type processes struct {
+	*cluster.Cluster
+	haproxy *cluster.HAProxy // nil: clients talk to the nodes
+	router  *cluster.Router  // with haproxy
+	target  *nemesis.Target
+}
+
+// newProcesses chooses ports and folders. It starts nothing.
+func newProcesses(c Config) (*processes, error) {
+	data, logs := filepath.Join(c.Out, dataFolder), filepath.Join(c.Out, logFolder)
+	if err := errors.Join(os.MkdirAll(data, 0o755), os.MkdirAll(logs, 0o755)); err != nil {
+		return nil, err
+	}
+	nodes, err := cluster.New(cluster.Options{Binary: c.Program, Dir: data, Name: "jepsen-lite", Shards: c.Shards, Replicas: c.Replicas, Flags: c.Flags})
+	if err != nil {
+		return nil, err
+	}
+	p := &processes{Cluster: nodes}
+	for _, n := range nodes.Nodes {
+		n.LogFile = filepath.Join(logs, n.Name+".log")
+	}
+	if c.Through == ThroughHAProxy {
+		if err := p.front(c.HAProxy, logs); err != nil {
+			return nil, err
+		}
+	}
+	p.target = p.asTarget()
+	return p, nil
+}
+
+// front puts HAProxy, with the project's own configuration, and a router before the nodes.
+func (p *processes) front(folder, logs string) (err error) {
+	if p.haproxy, err = p.NewHAProxy(folder); err != nil {
+		return err
+	}
+	if p.router, err = p.NewRouter(p.haproxy); err != nil {
+		return err
+	}
+	p.haproxy.LogFile, p.router.LogFile = filepath.Join(logs, "haproxy.log"), filepath.Join(logs, "router.log")
+	return nil
+}
+
+// start starts everything and waits until it serves.
+func (p *processes) start(ctx context.Context) error {
+	if err := p.Start(ctx); err != nil || p.haproxy == nil {
+		return err
+	}
+	if err := errors.Join(p.haproxy.Side.Start(), p.router.Side.Start()); err != nil {
+		return err
+	}
+	return errors.Join(p.target.Router.Ready(ctx), p.haproxy.WaitUp(ctx, p.Shards(), len(p.Shard(0))))
+}
+
+// mend brings back whatever a nemesis may have left broken, and waits until all of it serves.
+func (p *processes) mend(ctx context.Context) error {
+	var errs []error
+	for _, n := range p.Nodes {
+		switch {
+		case !n.Running():
+			errs = append(errs, n.Start())
+		case !n.Answers():
+			errs = append(errs, n.Resume())
+		}
+	}
+	errs = append(errs, p.WaitReady(ctx))
+	if p.haproxy != nil {
+		for _, s := range []*cluster.Side{&p.haproxy.Side, &p.router.Side} {
+			if s.Pid() == 0 {
+				errs = append(errs, s.Start())
+			}
+		}
+		errs = append(errs, p.target.Proxy.Ready(ctx), p.target.Router.Ready(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// endpoints are where clients go.
+func (p *processes) endpoints() []string {
+	if p.haproxy != nil {
+		return []string{"http://" + p.haproxy.Front.API}
+	}
+	return p.Endpoints()
+}
+
+// everyEndpoint is every way to the data, for the reads at the end.
+func (p *processes) everyEndpoint() []string {
+	if p.haproxy != nil {
+		return append(p.Endpoints(), p.endpoints()...)
+	}
+	return p.Endpoints()
+}
+
+// close ends all that runs, and says what had ended unasked.
+func (p *processes) close() error {
+	errs := []error{p.Close()}
+	if p.haproxy != nil {
+		errs = append(errs, p.haproxy.Close(), p.router.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (p *processes) asTarget() *nemesis.Target {
+	t := &nemesis.Target{}
+	for shard := range p.Shards() {
+		var nodes []nemesis.Node
+		for _, n := range p.Shard(shard) {
+			nodes = append(nodes, node{n})
+		}
+		t.Shards = append(t.Shards, nodes)
+	}
+	t.Leader = func(ctx context.Context, shard int) (nemesis.Node, error) {
+		n, err := p.Leader(ctx, uint32(shard))
+		return node{n}, err
+	}
+	if p.haproxy != nil {
+		t.Proxy, t.Router = proxy{p.haproxy}, router{p.router}
+	}
+	return t
+}
+
+// node is a process of a replica as a nemesis sees it.
+type node struct{ *cluster.Node }
+
+func (n node) ID() string { return n.Name }
+
+func (n node) Kill(context.Context) (string, error) {
+	pid := n.Pid()
+	return fmt.Sprintf("process %d of %s ended by SIGKILL", pid, n.Name), n.Node.Kill()
+}
+
+func (n node) Start(context.Context) error { return n.Node.Start() }
+
+func (n node) Ready(ctx context.Context) error { return n.WaitReady(ctx) }
+
+func (n node) Pause(ctx context.Context) (string, error) {
+	return fmt.Sprintf("all threads of %s stopped (process %d)", n.Name, n.Pid()), n.Node.Pause(ctx)
+}
+
+func (n node) Paused() error { return n.Stopped() }
+
+func (n node) Resume(context.Context) error { return n.Node.Resume() }
+
+func (n node) Terminate(ctx context.Context) (string, error) {
+	exit, err := n.Node.Terminate(ctx)
+	if err == nil && exit.Code != 0 {
+		err = fmt.Errorf("%s, asked to end, ended with code %d: see %s", n.Name, exit.Code, n.LogFile)
+	}
+	return fmt.Sprintf("%s ended with code 0 after %.1f s", n.Name, exit.Took.Seconds()), err
+}
+
+// side is a process in front.
+type side struct{ *cluster.Side }
+
+func (s side) ID() string { return s.Name }
+
+func (s side) Kill(context.Context) (string, error) {
+	pid := s.Pid()
+	return fmt.Sprintf("process %d of %s ended by SIGKILL", pid, s.Name), s.Side.Kill()
+}
+
+func (s side) Start(context.Context) error { return s.Side.Start() }
+
+// proxy is HAProxy as a nemesis sees it.
+type proxy struct{ *cluster.HAProxy }
+
+func (p proxy) ID() string { return p.Name }
+
+func (p proxy) Kill(ctx context.Context) (string, error) { return side{&p.Side}.Kill(ctx) }
+
+func (p proxy) Start(context.Context) error { return p.Side.Start() }
+
+// Ready waits until it forwards: whether the nodes behind are well is not its matter.
+func (p proxy) Ready(ctx context.Context) error {
+	return cluster.WaitFor(ctx, "HAProxy to serve", func(ctx context.Context) error {
+		if err := p.Alive(); err != nil {
+			return err
+		}
+		_, err := p.Front.Do(ctx, "GET", "/v1/health/live", nil)
+		return err
+	})
+}
+
+func (p proxy) Reload(ctx context.Context) (string, error) {
+	before, err := p.Pid(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := p.HAProxy.Reload(ctx); err != nil {
+		return "", err
+	}
+	after, err := p.Pid(ctx)
+	if err == nil && after == before {
+		err = fmt.Errorf("after a reload HAProxy's worker is still process %s", before)
+	}
+	return fmt.Sprintf("HAProxy's worker is process %s, was %s", after, before), err
+}
+
+// router is the standalone router as a nemesis sees it.
+type router struct{ *cluster.Router }
+
+func (r router) ID() string { return r.Name }
+
+func (r router) Kill(ctx context.Context) (string, error) { return side{&r.Side}.Kill(ctx) }
+
+func (r router) Start(context.Context) error { return r.Side.Start() }
+
+func (r router) Ready(ctx context.Context) error {
+	return cluster.WaitFor(ctx, "the router to be ready", func(ctx context.Context) error {
+		return errors.Join(r.Alive(), r.Front.Health(ctx, "ready"))
+	})
+}

@@ -1,0 +1,154 @@
+package trial
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/kvorum/kvorum/internal/rig"
+	lin "github.com/kvorum/kvorum/linearizability"
+)
+
+// Verdict on a trial.
+type Verdict string
+
+// Verdicts, besides those on the history.
+const (
+	Linearizable = Verdict(lin.Linearizable)
+	Violation    = Verdict(lin.Violation) // also: something else that was promised did not hold, see Findings
+	Undecided    = Verdict(lin.Undecided)
+	Vacuous      = Verdict("vacuous")  // too few writes were acknowledged to prove anything
+	Unproved     = Verdict("unproved") // a nemesis is not known to have taken effect
+)
+
+// Fired is what one nemesis did in a trial.
+type Fired struct {
+	Fired  int `json:"fired"`
+	Proved int `json:"proved"` // to have taken effect
+}
+
+// Result is what a trial came to: result.json, and the last line of the program.
+type Result struct {
+	Seed       uint64              `json:"seed"`
+	Target     string              `json:"target"`
+	Through    string              `json:"through"`
+	Verdict    Verdict             `json:"verdict"`
+	DecidedBy  []string            `json:"decided_by"` // methods that judged the history
+	Operations map[lin.Outcome]int `json:"operations"`
+	Writes     int                 `json:"writes_acknowledged"`
+	Nemeses    map[string]Fired    `json:"nemeses"`
+	Longest    Gap                 `json:"longest_without_service"`
+	Seconds    float64             `json:"seconds"` // that the clients worked
+	Leaders    int                 `json:"leader_terms"`
+	// Findings are promises that did not hold, besides linearizability; Doubts why the trial proves less than it should.
+	Findings    []string          `json:"findings,omitempty"`
+	Doubts      []string          `json:"doubts,omitempty"`
+	LeftOut     map[string]string `json:"left_out,omitempty"` // nemeses that can't be had here, and why
+	NoRoom      []string          `json:"no_room,omitempty"`  // nemeses for which the time was too short
+	Interrupted bool              `json:"interrupted,omitempty"`
+	Folder      string            `json:"folder"`
+
+	strikes  []Struck
+	from, to int64      // of the clients' work
+	Report   lin.Report `json:"-"`
+}
+
+func newResult(c Config) *Result {
+	return &Result{Seed: c.Seed, Target: "processes", Through: c.Through, DecidedBy: []string{"search"}, Nemeses: map[string]Fired{}, LeftOut: c.LeftOut, NoRoom: c.NoRoom, Folder: c.Out}
+}
+
+// leastWrites are how many acknowledged writes a second of a trial must have on average, or it proves nothing.
+const leastWrites = 5
+
+// finish judges the history and writes the folder.
+func (r *Result) finish(ctx context.Context, c Config, h lin.History) error {
+	r.measure(c, h)
+	c.Say("judging %d operations", len(h.Operations))
+	r.Report = lin.Check(ctx, h.Operations, lin.Options{Timeout: c.CheckTime})
+	r.judge(c)
+	folder := func(name string) string { return filepath.Join(c.Out, name) }
+	err := errors.Join(
+		rig.WriteFile(folder(HistoryFile), func(w io.Writer) error { return rig.WriteHistory(w, h) }),
+		rig.WriteFile(folder(ResultFile), r.write),
+		lin.WriteReport(ctx, folder(ReportFolder), h, r.Report),
+	)
+	if r.Verdict == Linearizable {
+		err = errors.Join(err, os.RemoveAll(folder(dataFolder)))
+	}
+	return err
+}
+
+// measure counts.
+func (r *Result) measure(c Config, h lin.History) {
+	r.Operations = map[lin.Outcome]int{lin.Applied: 0, lin.NotApplied: 0, lin.Unknown: 0}
+	for i := range h.Operations {
+		o := &h.Operations[i]
+		r.Operations[o.Outcome]++
+		if o.Outcome == lin.Applied && o.Kind != lin.Get && o.Kind != lin.List {
+			r.Writes++
+		}
+	}
+	r.Seconds, r.Leaders = milli(seconds(r.to-r.from)), len(leaders(h.Operations))
+	s := newService(h.Operations, c.Shards, r.from, r.to)
+	r.Longest = s.longest(r.from, r.to)
+	for i := range r.strikes {
+		r.strikes[i].Longest = s.longest(r.strikes[i].from, r.strikes[i].to)
+	}
+}
+
+// judge makes one verdict of everything.
+func (r *Result) judge(c Config) {
+	for _, s := range r.strikes {
+		f := r.Nemeses[s.Nemesis]
+		f.Fired++
+		if s.NotProved == "" {
+			f.Proved++
+		} else {
+			r.Doubts = append(r.Doubts, fmt.Sprintf("%s at %.1fs: %s", s.Nemesis, s.Began, s.NotProved))
+		}
+		r.Nemeses[s.Nemesis] = f
+		if s.NotHealed != "" {
+			r.Findings = append(r.Findings, fmt.Sprintf("%s at %.1fs: %s", s.Nemesis, s.Began, s.NotHealed))
+		}
+	}
+	unproved := len(r.Doubts) > 0
+	if missing := len(c.Schedule.Strikes) - len(r.strikes); missing > 0 {
+		unproved = true
+		r.Doubts = append(r.Doubts, fmt.Sprintf("%d strikes of the schedule never began", missing))
+	}
+	least := int(leastWrites * c.Time.Seconds())
+	if r.Writes < least {
+		r.Doubts = append(r.Doubts, fmt.Sprintf("only %d writes were acknowledged, fewer than %d prove too little", r.Writes, least))
+	}
+	if r.Interrupted {
+		r.Doubts = append(r.Doubts, "it was interrupted")
+	}
+	switch {
+	case len(r.Findings) > 0 || r.Report.Verdict == lin.Violation:
+		r.Verdict = Violation
+	case r.Report.Verdict != lin.Linearizable:
+		r.Verdict = Verdict(r.Report.Verdict)
+	case r.Interrupted:
+		r.Verdict = Undecided
+	case r.Writes < least:
+		r.Verdict = Vacuous
+	case unproved:
+		r.Verdict = Unproved
+	default:
+		r.Verdict = Linearizable
+	}
+}
+
+// write is the result with each strike.
+func (r *Result) write(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(struct {
+		*Result
+		Strikes []Struck `json:"strikes"`
+	}{r, r.strikes})
+}

@@ -1,0 +1,62 @@
+package trial
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	lin "github.com/kvorum/kvorum/linearizability"
+)
+
+// Gap is a time in which a shard executed no write.
+type Gap struct {
+	Seconds float64 `json:"seconds"`
+	Shard   uint32  `json:"shard"`
+	At      float64 `json:"at"` // seconds since the clients began
+}
+
+// service knows, shard by shard, when writes were acknowledged: reads may go on without a leader, and so say less.
+type service struct {
+	from, to int64
+	writes   map[uint32][]int64
+}
+
+// newService looks at what was acknowledged between from and to.
+func newService(operations []lin.Operation, shards int, from, to int64) *service {
+	s := &service{from: from, to: to, writes: map[uint32][]int64{}}
+	for shard := range uint32(shards) {
+		s.writes[shard] = []int64{from, to}
+	}
+	for i := range operations {
+		o := &operations[i]
+		if o.Receipt == nil || o.Outcome != lin.Applied || o.Kind == lin.Get || o.Return < from || o.Return > to {
+			continue
+		}
+		s.writes[o.Receipt.Shard] = append(s.writes[o.Receipt.Shard], o.Return)
+	}
+	for _, at := range s.writes {
+		slices.Sort(at)
+	}
+	return s
+}
+
+// longest is the longest time without service of any of the shards that reaches into from..to.
+func (s *service) longest(from, to int64, shards ...uint32) Gap {
+	var worst Gap
+	for shard, at := range s.writes {
+		if len(shards) > 0 && !slices.Contains(shards, shard) {
+			continue
+		}
+		for i := 1; i < len(at); i++ {
+			gap := Gap{Seconds: time.Duration(at[i] - at[i-1]).Seconds(), Shard: shard, At: time.Duration(at[i-1] - s.from).Seconds()}
+			if at[i] >= from && at[i-1] <= to && cmp.Or(cmp.Compare(gap.Seconds, worst.Seconds), cmp.Compare(worst.Shard, shard)) > 0 {
+				worst = gap
+			}
+		}
+	}
+	worst.Seconds, worst.At = milli(worst.Seconds), milli(worst.At)
+	return worst
+}
+
+// milli rounds to thousandths.
+func milli(seconds float64) float64 { return float64(int64(seconds*1000+0.5)) / 1000 }

@@ -1,0 +1,155 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
+	lin "github.com/kvorum/kvorum/linearizability"
+)
+
+// Struck is what one planned strike came to.
+type Struck struct {
+	nemesis.Planned
+	Victims []string `json:"victims,omitempty"`
+	Began   float64  `json:"began"` // seconds since the clients began
+	Ended   float64  `json:"ended"` // healed, and the victims ready again
+	Proof   string   `json:"proof,omitempty"`
+	// NotProved says why it is not known to have taken effect.
+	NotProved string `json:"not_proved,omitempty"`
+	// NotHealed says what did not come back.
+	NotHealed string `json:"not_healed,omitempty"`
+	Longest   Gap    `json:"longest_without_service"` // of the victims' shard, or of all, while it lasted
+
+	from, to int64 // on the history's clock
+}
+
+// striker carries out a schedule.
+type striker struct {
+	config  Config
+	target  *nemesis.Target
+	rec     *recorder
+	byName  map[string]nemesis.Nemesis
+	running []nemesis.Planned
+}
+
+func newStriker(c Config, t *nemesis.Target, rec *recorder) *striker {
+	s := &striker{config: c, target: t, rec: rec, byName: map[string]nemesis.Nemesis{}}
+	for _, n := range c.Nemeses {
+		s.byName[n.Name] = n
+	}
+	return s
+}
+
+// run returns when all strikes are over. When ctx ends it heals those under way and begins no more.
+func (s *striker) run(ctx context.Context) (all []Struck) {
+	waiting := s.config.Schedule.Strikes
+	over := make(chan Struck)
+	for len(waiting)+len(s.running) > 0 {
+		var due <-chan time.Time // nil, which never comes, while the next one would collide
+		if len(waiting) > 0 && !s.collides(waiting[0]) {
+			due = time.After(time.Duration(waiting[0].At) - time.Since(s.rec.start))
+		}
+		select {
+		case <-ctx.Done():
+			waiting, ctx = nil, context.WithoutCancel(ctx) // the strikes under way have seen it themselves
+		case <-due:
+			p := waiting[0]
+			waiting = waiting[1:]
+			s.running = append(s.running, p)
+			go func(ctx context.Context) { over <- s.strike(ctx, p) }(ctx) // run waits for it
+		case done := <-over:
+			s.remove(done.Planned)
+			all = append(all, done)
+		}
+	}
+	return all
+}
+
+func (s *striker) collides(p nemesis.Planned) bool {
+	for _, r := range s.running {
+		if s.byName[p.Nemesis].Scope.Collides(p.Shard, s.byName[r.Nemesis].Scope, r.Shard) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *striker) remove(p nemesis.Planned) {
+	for i, r := range s.running {
+		if r == p {
+			s.running = append(s.running[:i:i], s.running[i+1:]...)
+			return
+		}
+	}
+}
+
+func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck) {
+	struck = Struck{Planned: p, from: s.rec.now()}
+	n := s.byName[p.Nemesis]
+	limited, cancel := context.WithTimeout(ctx, s.config.GiveUp)
+	defer cancel()
+	strike, err := n.Inject(limited, s.target, nemesis.Blow{Shard: p.Shard, For: time.Duration(p.For), Draw: rand.New(rand.NewPCG(p.Draw, 1))})
+	if strike == nil {
+		struck.to = s.rec.now()
+		struck.NotProved = fmt.Sprint(err)
+		s.finish(&struck, n)
+		return struck
+	}
+	struck.Victims, struck.Proof = strike.Victims, strike.Proof
+	s.config.Say("%6.1fs %s: %s", seconds(struck.from), p.Nemesis, strings.Join(strike.Victims, ", "))
+	hold := time.NewTimer(time.Duration(p.For))
+	defer hold.Stop()
+	select {
+	case <-ctx.Done():
+	case <-hold.C:
+	}
+	healing := s.rec.now()
+	limited, cancelHeal := context.WithTimeout(context.WithoutCancel(ctx), s.config.GiveUp)
+	defer cancelHeal()
+	proof, healErr := strike.Heal(limited)
+	struck.to = s.rec.now()
+	if proof != "" {
+		struck.Proof = strings.TrimPrefix(struck.Proof+"; "+proof, "; ")
+	}
+	if errors.Is(healErr, nemesis.ErrNoProof) {
+		err, healErr = errors.Join(err, healErr), nil
+	}
+	if err == nil && struck.Proof == "" {
+		err = nemesis.ErrNoProof
+	}
+	if err != nil {
+		struck.NotProved = err.Error()
+	}
+	if healErr != nil {
+		struck.NotHealed = healErr.Error()
+	}
+	s.annotate(&struck, healing)
+	s.finish(&struck, n)
+	return struck
+}
+
+// annotate shows the fault on its victims, until the healing began.
+func (s *striker) annotate(struck *Struck, healing int64) {
+	for _, victim := range struck.Victims {
+		s.rec.annotate(lin.Annotation{Kind: "fault", Text: struck.Nemesis, Node: victim, Start: struck.from, End: healing})
+	}
+}
+
+func (s *striker) finish(struck *Struck, n nemesis.Nemesis) {
+	struck.Began, struck.Ended = milli(seconds(struck.from)), milli(seconds(struck.to))
+	switch {
+	case struck.NotProved != "":
+		s.config.Say("%6.1fs %s: NOT PROVED: %s", seconds(struck.to), n.Name, struck.NotProved)
+	case struck.NotHealed != "":
+		s.config.Say("%6.1fs %s: NOT HEALED: %s", seconds(struck.to), n.Name, struck.NotHealed)
+	default:
+		s.config.Say("%6.1fs %s over: %s", seconds(struck.to), n.Name, struck.Proof)
+	}
+}
+
+func seconds(nanoseconds int64) float64 { return time.Duration(nanoseconds).Seconds() }

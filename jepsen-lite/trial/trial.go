@@ -1,0 +1,146 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	lin "github.com/kvorum/kvorum/linearizability"
+	"github.com/kvorum/kvorum/workload"
+)
+
+// Defaults of a Config.
+const (
+	defaultGiveUp    = time.Minute
+	defaultCheckTime = 5 * time.Minute
+)
+
+func (c *Config) fillDefaults() {
+	if c.GiveUp == 0 {
+		c.GiveUp = defaultGiveUp
+	}
+	if c.CheckTime == 0 {
+		c.CheckTime = defaultCheckTime
+	}
+	if c.Say == nil {
+		c.Say = func(string, ...any) {}
+	}
+}
+
+// Run runs the trial. An error says that there was none: the cluster could not be made or started. What was found out about
+// the cluster is in the Result, which is written into the folder with all the rest.
+func Run(ctx context.Context, c Config) (*Result, error) {
+	c.fillDefaults()
+	p, err := newProcesses(c)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close() // for returns on the way; it does nothing the second time
+	if err := p.begin(ctx, c); err != nil {
+		return nil, err
+	}
+	rec := newRecorder()
+	r := newResult(c)
+	crowd := newCrowd(c, p, rec)
+	r.strikes = p.ordeal(ctx, c, crowd, rec)
+	r.from, r.to = 0, rec.now()
+	if ctx.Err() != nil {
+		r.Interrupted = true
+	}
+	ctx = context.WithoutCancel(ctx) // what happened until now is judged
+	c.Say("%6.1fs the clients are done: mending, and reading everything at %d places", seconds(r.to), len(p.everyEndpoint()))
+	readAll := p.recover(ctx, c, crowd, rec)
+	r.find("the cluster did not recover: ", readAll)
+	r.find("", p.close())
+	alarms, err := p.Alarms()
+	r.find("", err)
+	r.Findings = append(r.Findings, alarms...)
+	h := rec.history()
+	if readAll == nil {
+		r.Findings = append(r.Findings, judgeLists(h.Operations, crowd.lists)...)
+	}
+	return r, r.finish(ctx, c, h)
+}
+
+// begin starts the cluster.
+func (p *processes) begin(ctx context.Context, c Config) error {
+	c.Say("starting %d shards of %d nodes%s", c.Shards, c.Replicas, map[bool]string{true: ", HAProxy and a router"}[p.haproxy != nil])
+	ctx, cancel := context.WithTimeout(ctx, c.GiveUp)
+	defer cancel()
+	if err := p.start(ctx); err != nil {
+		return fmt.Errorf("the cluster does not start: %w\n%s", err, p.LogTails(5))
+	}
+	return nil
+}
+
+// tellEvery is how often the progress is told while nothing else happens.
+const tellEvery = 10 * time.Second
+
+// ordeal lets clients and nemeses loose. It ends when the time is up and the last strike is over.
+func (p *processes) ordeal(ctx context.Context, c Config, crowd *crowd, rec *recorder) []Struck {
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	worked := make(chan struct{})
+	go func() { // ends with working; waited for below
+		defer close(worked)
+		crowd.run(working)
+	}()
+	struck := make(chan []Struck, 1)
+	go func() { struck <- newStriker(c, p.target, rec).run(ctx) }() // waited for below
+	up := time.NewTimer(c.Time - time.Since(rec.start))
+	defer up.Stop()
+	tell := time.NewTicker(tellEvery)
+	defer tell.Stop()
+	var all []Struck
+	for timeUp, over := false, false; !timeUp || !over; {
+		select {
+		case <-ctx.Done():
+			timeUp = true
+			if !over {
+				all, over = <-struck, true
+			}
+		case <-up.C:
+			timeUp = true
+		case all = <-struck:
+			over = true
+		case <-tell.C:
+			outcomes, writes := rec.counts()
+			c.Say("%6.1fs of %s: %d applied, %d not applied, %d unknown or under way; %d writes acknowledged", seconds(rec.now()), c.Time,
+				outcomes[lin.Applied], outcomes[lin.NotApplied], outcomes[lin.Unknown], writes)
+		}
+	}
+	stop()
+	<-worked
+	return all
+}
+
+// recover mends everything and reads every key at every place.
+func (p *processes) recover(ctx context.Context, c Config, crowd *crowd, rec *recorder) error {
+	limited, cancel := context.WithTimeout(ctx, c.GiveUp)
+	defer cancel()
+	if err := p.mend(limited); err != nil {
+		return err
+	}
+	limited, cancel = context.WithTimeout(ctx, c.GiveUp+time.Duration(len(crowd.keys()))*time.Second)
+	defer cancel()
+	return workload.ReadAll(limited, workload.Config{Seed: c.Seed, First: crowd.next, Endpoints: p.everyEndpoint(), Keys: crowd.keys()}, rec)
+}
+
+// find notes what is wrong with the cluster.
+func (r *Result) find(what string, err error) {
+	if err != nil {
+		r.Findings = append(r.Findings, what+err.Error())
+	}
+}
+
+// SocketRoom is an error if the folder's path is too long for HAProxy's admin socket in it: systems allow some 100 bytes.
+func SocketRoom(out string) error {
+	const most, needed = 107, len("/" + dataFolder + "/haproxy/admin.sock.1234567.tmp")
+	path, err := filepath.Abs(out)
+	if err == nil && len(path)+needed > most {
+		err = errors.New("the path of the folder is too long for HAProxy's socket in it: name a shorter one with --out")
+	}
+	return err
+}
