@@ -31,7 +31,7 @@ func arrows() map[string]arrow {
 		"cmd/kvorum":            {[]string{"node", "client", "wire", "network"}, nil},
 		"cmd/lincheck":          {[]string{"linearizability"}, nil},
 		"linearizability":       {none, []string{"github.com/anishathalye/porcupine"}},
-		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network", "internal/rig"}, none}, // network: to find free ports
+		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network", "internal/rig", "sim/audit", "sim/commits", "sim/tap"}, none}, // network: to find free ports; of sim what reads disks and replays logs, no world
 		"workload":              {[]string{"client", "linearizability", "wire"}, none},
 		"sim":                   {[]string{"client", "linearizability", "wire", "store", "workload", "internal/rig", "internal/wasmbuild/wasm"}, nil},
 		"cmd/kvsim":             {[]string{"sim", "sim/astmutants", "sim/build", "sim/lab", "sim/mutants", "sim/schedule"}, nil},

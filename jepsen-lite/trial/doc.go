@@ -42,7 +42,8 @@ const (
 	ScheduleFile = "schedule.json"
 	ResultFile   = "result.json"
 	HistoryFile  = "history.jsonl"
-	ReportFolder = "report" // index.html to begin with
-	logFolder    = "logs"   // of each node, and of HAProxy and the router
-	dataFolder   = "data"   // kept unless all is well
+	CommitsFile  = "commits.jsonl" // the order in which the shards executed the writes, if it is known
+	ReportFolder = "report"        // index.html to begin with
+	logFolder    = "logs"          // of each node, and of HAProxy and the router
+	dataFolder   = "data"          // kept unless all is well
 )

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/kvorum/kvorum/internal/rig"
 	lin "github.com/kvorum/kvorum/linearizability"
@@ -33,11 +34,13 @@ type Fired struct {
 
 // Result is what a trial came to: result.json, and the last line of the program.
 type Result struct {
-	Seed       uint64              `json:"seed"`
-	Target     string              `json:"target"`
-	Through    string              `json:"through"`
-	Verdict    Verdict             `json:"verdict"`
-	DecidedBy  []string            `json:"decided_by"` // methods that judged the history
+	Seed      uint64   `json:"seed"`
+	Target    string   `json:"target"`
+	Through   string   `json:"through"`
+	Verdict   Verdict  `json:"verdict"`
+	DecidedBy []string `json:"decided_by"` // methods that judged the history
+	// NoReplay says why the order of the commits is not known, so that the search judged alone.
+	NoReplay   string              `json:"no_replay,omitempty"`
 	Operations map[lin.Outcome]int `json:"operations"`
 	Writes     int                 `json:"writes_acknowledged"`
 	Nemeses    map[string]Fired    `json:"nemeses"`
@@ -65,15 +68,21 @@ func newResult(c Config) *Result {
 const leastWrites = 5
 
 // finish judges the history and writes the folder.
-func (r *Result) finish(ctx context.Context, c Config, h lin.History) error {
+func (r *Result) finish(ctx context.Context, c Config, h lin.History, known order) error {
 	r.measure(c, h)
-	c.Say("judging %d operations", len(h.Operations))
-	r.Report = lin.Check(ctx, h.Operations, lin.Options{Timeout: c.CheckTime})
+	r.Findings = append(r.Findings, known.findings...)
+	if known.commits != nil {
+		r.DecidedBy = append(r.DecidedBy, "replay")
+	}
+	r.NoReplay = known.why
+	c.Say("judging %d operations by %s", len(h.Operations), strings.Join(r.DecidedBy, " and "))
+	r.Report = lin.Check(ctx, h.Operations, lin.Options{Timeout: c.CheckTime, Commits: known.commits})
 	r.judge(c)
 	folder := func(name string) string { return filepath.Join(c.Out, name) }
 	err := errors.Join(
 		rig.WriteFile(folder(HistoryFile), func(w io.Writer) error { return rig.WriteHistory(w, h) }),
 		rig.WriteFile(folder(ResultFile), r.write),
+		known.write(folder(CommitsFile)),
 		lin.WriteReport(ctx, folder(ReportFolder), h, r.Report),
 	)
 	if r.Verdict == Linearizable {

@@ -53,15 +53,21 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	c.Say("%6.1fs the clients are done: mending, and reading everything at %d places", seconds(r.to), len(p.everyEndpoint()))
 	readAll := p.recover(ctx, c, crowd, rec)
 	r.find("the cluster did not recover: ", readAll)
+	states, err := p.ask(ctx)
+	if readAll == nil {
+		r.find("", err)
+	}
 	r.find("", p.close())
 	alarms, err := p.Alarms()
 	r.find("", err)
 	r.Findings = append(r.Findings, alarms...)
 	h := rec.history()
+	known := order{why: "the cluster did not recover"}
 	if readAll == nil {
 		r.Findings = append(r.Findings, judgeLists(h.Operations, crowd.lists)...)
+		known = readOrder(states, c.Shards)
 	}
-	return r, r.finish(ctx, c, h)
+	return r, r.finish(ctx, c, h, known)
 }
 
 // begin starts the cluster.
