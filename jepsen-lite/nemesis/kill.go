@@ -26,7 +26,7 @@ func kills() []Nemesis {
 		{Name: "kill-one", Family: "kill", Does: "kill -9 of a replica, drawn", Scope: OneShard, Lasts: lasts, Inject: kill(anyone)},
 		{Name: "kill-leader", Family: "kill", Does: "kill -9 of a shard's leader", Scope: OneShard, Lasts: lasts, Inject: kill(leader)},
 		{Name: "kill-majority", Family: "kill", Does: "kill -9 of a majority of a shard at once: it stands still until they are back", Scope: OneShard, Lasts: lasts, Inject: kill(majority)},
-		{Name: "kill-all", Family: "kill", Does: "kill -9 of all nodes of the cluster at once", Scope: Whole, Lasts: 2 * lasts, Inject: kill(everyone)},
+		{Name: "kill-all", Family: "kill", Does: "kill -9 of all nodes of the cluster at once", Scope: Whole, NoShard: true, Lasts: 2 * lasts, Inject: kill(everyone)},
 	}
 }
 

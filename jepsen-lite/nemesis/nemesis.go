@@ -19,6 +19,8 @@ type Nemesis struct {
 	Needs  []Need
 	// Scope is what may not be broken by another nemesis at the same time: the victims must be there to be struck.
 	Scope Scope
+	// NoShard: it strikes no shard in particular.
+	NoShard bool
 	// Lasts is about how long it takes besides the time that it is held: a schedule leaves room for it.
 	Lasts time.Duration
 	// Inject breaks something. It has happened when Inject returns, or is under way until Heal.
@@ -36,6 +38,7 @@ type Blow struct {
 type Strike struct {
 	Victims []string
 	Proof   string // by what it is known to have taken effect; it may be known only when it is over
+	Over    bool   // it lasted as long as it was to, and is not held any longer
 	// Heal ends it, waits until the victims are ready again, and adds to the proof what became known meanwhile. An error of
 	// ErrNoProof says that it did not take effect, any other that something did not come back.
 	Heal func(ctx context.Context) (proof string, err error)

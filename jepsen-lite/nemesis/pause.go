@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,7 +15,40 @@ func pauses() []Nemesis {
 		{Name: "pause-one", Family: "pause", Does: "SIGSTOP of a replica, drawn, and SIGCONT later", Needs: []Need{Linux}, Scope: OneShard, Lasts: lasts, Inject: pause(anyone)},
 		{Name: "pause-leader", Family: "pause", Does: "SIGSTOP of a shard's leader: when it goes on it may think that it leads", Needs: []Need{Linux}, Scope: OneShard, Lasts: lasts, Inject: pause(leader)},
 		{Name: "pause-majority", Family: "pause", Does: "SIGSTOP of a majority of a shard", Needs: []Need{Linux}, Scope: OneShard, Lasts: lasts, Inject: pause(majority)},
+		{Name: "pause-brief", Family: "pause", Does: "SIGSTOP of a shard's leader just until another leads, over and over: who waits for it gets its answer yet", Needs: []Need{Linux}, Scope: OneShard, Lasts: 3 * time.Second, Inject: pauseBriefly},
 	}
+}
+
+// answersMeanwhile is how long the new leader has for writes that the old one knows nothing of. Not long: the old one's
+// clients wait only so long, and it is their reads that it may answer with old data.
+const answersMeanwhile = 100 * time.Millisecond
+
+// pauseBriefly goes on for as long as the strike is to be held.
+func pauseBriefly(ctx context.Context, t *Target, b Blow) (*Strike, error) {
+	s := &Strike{Over: true, Heal: func(ctx context.Context) (string, error) { return "", waitReady(ctx, t.Shards[b.Shard]) }}
+	var proofs []string
+	for start := time.Now(); time.Since(start) < b.For; {
+		old, err := t.Leader(ctx, b.Shard)
+		if err != nil {
+			return s, err
+		}
+		proof, err := old.Pause(ctx)
+		if err != nil {
+			return s, err
+		}
+		next, err := t.Leader(ctx, b.Shard) // asks only those that run
+		wait(answersMeanwhile, ctx.Done())
+		_, goingOn := resumed(ctx, []Node{old})
+		if err = errors.Join(err, goingOn); err != nil {
+			return s, err
+		}
+		if !slices.Contains(s.Victims, old.ID()) {
+			s.Victims = append(s.Victims, old.ID())
+		}
+		proofs = append(proofs, proof+" until "+next.ID()+" led")
+	}
+	s.Proof = strings.Join(proofs, "; ")
+	return s, nil
 }
 
 func pause(choose chooser) func(context.Context, *Target, Blow) (*Strike, error) {

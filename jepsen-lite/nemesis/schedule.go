@@ -22,13 +22,17 @@ type Planned struct {
 	Nemesis string       `json:"nemesis"`
 	At      rig.Duration `json:"at"`
 	For     rig.Duration `json:"for"`   // between the injection and the healing
-	Shard   int          `json:"shard"` // of the victims, if they are of one shard
+	Shard   int          `json:"shard"` // of the victims; -1: of none in particular
 	Draw    uint64       `json:"draw"`  // decides what is left open: which replica
 }
 
 // String is the strike as people read it.
 func (p Planned) String() string {
-	return fmt.Sprintf("%6.1fs %s, shard %d, for %s", time.Duration(p.At).Seconds(), p.Nemesis, p.Shard, p.For)
+	text := fmt.Sprintf("%6.1fs %s", time.Duration(p.At).Seconds(), p.Nemesis)
+	if p.Shard >= 0 {
+		text += fmt.Sprintf(" in shard %d", p.Shard)
+	}
+	return text + " for " + p.For.String()
 }
 
 // Calm times of a schedule: the first acknowledged writes come before the first strike, and each strike finds a whole cluster
@@ -49,22 +53,24 @@ func Draw(seed uint64, d time.Duration, shards int, from []Nemesis) (s Schedule,
 	draw := rand.New(rand.NewPCG(seed, 0x6e656d65736973))
 	drawn := map[string]bool{}
 	var bag []Nemesis
-	for at := calmAtFirst; len(from) > 0; {
+	var before *Planned // that the next one begins during
+	for at, misses := calmAtFirst, 0; misses < len(from); {
 		if len(bag) == 0 {
 			bag = append(bag, from...)
 			draw.Shuffle(len(bag), func(i, j int) { bag[i], bag[j] = bag[j], bag[i] })
 		}
 		n := bag[0]
 		bag = bag[1:]
-		p := Planned{Nemesis: n.Name, At: tenths(at), For: tenths(between(draw, shortestHold, longestHold)), Shard: draw.IntN(shards), Draw: draw.Uint64() >> 12}
+		p := Planned{Nemesis: n.Name, At: tenths(at), For: tenths(between(draw, shortestHold, longestHold)), Shard: n.shard(draw, shards, before), Draw: draw.Uint64() >> 12}
 		end := at + time.Duration(p.For) + n.Lasts
 		if end > d {
-			break
+			misses++ // a shorter one may fit
+			continue
 		}
 		s.Strikes = append(s.Strikes, p)
-		drawn[n.Name] = true
+		drawn[n.Name], misses, before = true, 0, nil
 		if draw.IntN(together1In) == 0 {
-			at += time.Duration(p.For) / 2 // the next comes during this one
+			at, before = at+time.Duration(p.For)/2, &p
 			continue
 		}
 		at = end + between(draw, shortestCalm, longestCalm)
@@ -75,6 +81,18 @@ func Draw(seed uint64, d time.Duration, shards int, from []Nemesis) (s Schedule,
 		}
 	}
 	return s, noRoom
+}
+
+// shard draws one, another than that of the strike before if this one begins during it.
+func (n Nemesis) shard(draw *rand.Rand, shards int, before *Planned) int {
+	drawn := draw.IntN(shards)
+	switch {
+	case n.NoShard:
+		return -1
+	case before != nil && before.Shard == drawn:
+		return (drawn + 1) % shards
+	}
+	return drawn
 }
 
 func between(draw *rand.Rand, low, high time.Duration) time.Duration {

@@ -102,11 +102,8 @@ func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck)
 	}
 	struck.Victims, struck.Proof = strike.Victims, strike.Proof
 	s.config.Say("%6.1fs %s: %s", seconds(struck.from), p.Nemesis, strings.Join(strike.Victims, ", "))
-	hold := time.NewTimer(time.Duration(p.For))
-	defer hold.Stop()
-	select {
-	case <-ctx.Done():
-	case <-hold.C:
+	if !strike.Over {
+		hold(ctx, time.Duration(p.For))
 	}
 	healing := s.rec.now()
 	limited, cancelHeal := context.WithTimeout(context.WithoutCancel(ctx), s.config.GiveUp)
@@ -131,6 +128,16 @@ func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck)
 	s.annotate(&struck, healing)
 	s.finish(&struck, n)
 	return struck
+}
+
+// hold waits, or until ctx ends.
+func hold(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // annotate shows the fault on its victims, until the healing began.

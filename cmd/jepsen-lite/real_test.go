@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kvorum/kvorum/internal/rig"
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/sim/mutants"
+	"github.com/kvorum/kvorum/sim/patch"
+)
+
+// line is the last line of standard output, as a program reads it.
+type line struct {
+	Seed       uint64
+	Target     string
+	Through    string
+	Verdict    string
+	DecidedBy  []string       `json:"decided_by"`
+	Operations map[string]int `json:"operations"`
+	Writes     int            `json:"writes_acknowledged"`
+	Nemeses    map[string]struct{ Fired, Proved int }
+	Longest    struct{ Seconds float64 } `json:"longest_without_service"`
+	Findings   []string
+	Doubts     []string
+}
+
+// try runs a short trial and reads its last line. Elections are fast, so that much happens in little time.
+func try(t *testing.T, args ...string) (code int, l line, out string) {
+	t.Helper()
+	out = filepath.Join(t.TempDir(), "out")
+	var flags []string
+	for _, f := range cluster.FastRaft() {
+		flags = append(flags, "--serve-flag="+f)
+	}
+	var stdout, stderr bytes.Buffer
+	code = run(t.Context(), slices.Concat([]string{"run", "--time", "12s", "--out", out}, flags, args), &stdout, &stderr)
+	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &l); err != nil {
+		t.Fatalf("code %d, the last line is no JSON: %v\n%s%s", code, err, &stdout, &stderr)
+	}
+	t.Logf("%s\n%s", &stderr, &stdout)
+	return code, l, out
+}
+
+// wantGood checks what a clean run says and leaves behind.
+func wantGood(t *testing.T, code int, l line, out string, struck ...string) {
+	t.Helper()
+	if code != exitLinearizable || l.Verdict != "linearizable" || !slices.Equal(l.DecidedBy, []string{"search", "replay"}) {
+		t.Errorf("code %d, %s by %v: %v %v", code, l.Verdict, l.DecidedBy, l.Findings, l.Doubts)
+	}
+	if l.Target != "processes" || l.Writes == 0 || l.Operations["applied"] <= l.Writes || l.Longest.Seconds <= 0 {
+		t.Errorf("%+v", l)
+	}
+	for _, name := range struck {
+		if f := l.Nemeses[name]; f.Fired == 0 || f.Fired != f.Proved {
+			t.Errorf("%s: fired %d times, proved %d", name, f.Fired, f.Proved)
+		}
+	}
+	for _, name := range []string{"schedule.json", "result.json", "history.jsonl", "commits.jsonl", "logs/s2n2.log", "report/index.html"} {
+		if info, err := os.Stat(filepath.Join(out, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: missing or empty (%v)", name, err)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(out, "report", "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range append([]string{"leader shard", "in term"}, struck...) {
+		if !bytes.Contains(page, []byte(word)) {
+			t.Errorf("the report does not show %q", word)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(out, "data")); err == nil {
+		t.Error("the data of a good run was left behind")
+	}
+}
+
+// TestRunOnNodes breaks a healthy cluster: what its clients see is linearizable, and both methods say so.
+func TestRunOnNodes(t *testing.T) {
+	code, l, out := try(t, "--through", "nodes", "--nemesis", "mix-pause-kill")
+	wantGood(t, code, l, out, "mix-pause-kill")
+}
+
+// TestRunThroughHAProxy: the same with HAProxy and a router in front, and those broken too.
+func TestRunThroughHAProxy(t *testing.T) {
+	if _, err := exec.LookPath("haproxy"); err != nil {
+		if os.Getenv("KVORUM_CI") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip("haproxy is not installed (Debian package haproxy)")
+	}
+	code, l, out := try(t, "--through", "haproxy", "--nemesis", "mix-reload-kill")
+	wantGood(t, code, l, out, "mix-reload-kill")
+}
+
+// TestBrokenProgramIsCaught: followers that answer reads by what they happen to know are found out.
+func TestBrokenProgramIsCaught(t *testing.T) {
+	code, l, out := try(t, "--through", "nodes", "--nemesis", "pause-one", "--kvorum", broken(t, "read-follower-own-index"))
+	if code != exitViolation || l.Verdict != "violation" || len(l.Findings) > 0 {
+		t.Errorf("code %d, %s; findings %v", code, l.Verdict, l.Findings)
+	}
+	if f := l.Nemeses["pause-one"]; f.Fired == 0 || f.Fired != f.Proved {
+		t.Errorf("pause-one: fired %d times, proved %d", f.Fired, f.Proved)
+	}
+	if _, err := os.Stat(filepath.Join(out, "data", "s0n0")); err != nil {
+		t.Errorf("the data is not there to be looked at: %v", err)
+	}
+}
+
+// broken builds the program with a bug on purpose.
+func broken(t *testing.T, name string) string {
+	t.Helper()
+	root, err := rig.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutants.List() {
+		if m.Name != name {
+			continue
+		}
+		ready, err := patch.Prepare(t.Context(), root, t.TempDir(), []byte(m.Patch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		program, err := cluster.BuildBroken(t.Context(), t.TempDir(), ready.Overlay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return program
+	}
+	t.Fatalf("no mutant %s", name)
+	return ""
+}

@@ -1,0 +1,52 @@
+package nemesis
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func names(all []Nemesis) (list []string) {
+	for _, n := range all {
+		list = append(list, n.Name)
+	}
+	return list
+}
+
+func TestNamesAndFamilies(t *testing.T) {
+	seen := map[string]bool{}
+	for _, n := range List() {
+		if seen[n.Name] || n.Does == "" || n.Scope == "" || n.Inject == nil || n.Lasts <= 0 {
+			t.Errorf("%s: named twice, or not whole", n.Name)
+		}
+		seen[n.Name] = true
+		if !slices.Contains(Families(), n.Family) {
+			t.Errorf("%s: family %s is not listed", n.Name, n.Family)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	place := Place{}
+	for list, want := range map[string]string{"kill-one": "kill-one", "kill": "kill-one kill-leader kill-majority kill-all", "restart,kill-one": "kill-one restart-leader restart-rolling", "none": ""} {
+		chosen, leftOut, err := place.Select(list)
+		if got := strings.Join(names(chosen), " "); got != want || err != nil || len(leftOut) > 0 {
+			t.Errorf("%s: %q, left out %v, %v", list, got, leftOut, err)
+		}
+	}
+	for list, want := range map[string]string{
+		"nonsense": "jepsen-lite nemeses", "kill,nonsense": "nonsense", "all,nonsense": "nonsense", "": "no nemesis", "clock": "simulator", "proxy-kill": "--through haproxy", "mixture": "can't be done here",
+	} {
+		if chosen, _, err := place.Select(list); err == nil || !strings.Contains(err.Error(), want) && !strings.Contains(err.Error(), "not installed") {
+			t.Errorf("%q: %v, %v, want an error with %q", list, names(chosen), err, want)
+		}
+	}
+}
+
+// TestAllLeavesOutWithAReason: nothing is in front, so what needs HAProxy is left out, and the rest is there.
+func TestAllLeavesOutWithAReason(t *testing.T) {
+	chosen, leftOut, err := Place{}.Select("all")
+	if err != nil || len(chosen)+len(leftOut) != len(List()) || leftOut["proxy-kill"] == "" || leftOut["kill-one"] != "" {
+		t.Errorf("%v, left out %v, %v", names(chosen), leftOut, err)
+	}
+}

@@ -1,0 +1,154 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// pretended is a node that keeps a diary. It stands in for processes where what a nemesis does to whom is looked at; that
+// processes really die and stop is looked at in package cluster.
+type pretended struct {
+	id      string
+	deaf    bool // does not stop when it is told to
+	mu      sync.Mutex
+	up      bool
+	stopped bool
+	diary   []string
+}
+
+func (p *pretended) note(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.diary = append(p.diary, what)
+}
+
+func (p *pretended) ID() string { return p.id }
+func (p *pretended) Kill(context.Context) (string, error) {
+	p.note("kill")
+	p.up, p.stopped = false, false
+	return p.id + " is gone", nil
+}
+func (p *pretended) Start(context.Context) error { p.note("start"); p.up = true; return nil }
+func (p *pretended) Ready(context.Context) error {
+	if !p.up || p.stopped {
+		return fmt.Errorf("%s is not ready", p.id)
+	}
+	return nil
+}
+func (p *pretended) Pause(context.Context) (string, error) {
+	p.note("pause")
+	p.stopped = !p.deaf
+	return p.id + " stands still", nil
+}
+func (p *pretended) Paused() error {
+	if !p.stopped {
+		return errors.New(p.id + " runs")
+	}
+	return nil
+}
+func (p *pretended) Resume(context.Context) error { p.note("resume"); p.stopped = false; return nil }
+func (p *pretended) Terminate(context.Context) (string, error) {
+	p.note("terminate")
+	p.up = false
+	return p.id + " ended", nil
+}
+func (p *pretended) Reload(context.Context) (string, error) { p.note("reload"); return "reloaded", nil }
+
+// pretend makes a target of 2 shards of 3. The first replica that runs leads.
+func pretend(deaf bool) (*Target, []*pretended) {
+	t := &Target{}
+	var all []*pretended
+	for shard := range 2 {
+		var nodes []Node
+		for i := range 3 {
+			p := &pretended{id: fmt.Sprintf("s%dn%d", shard, i), up: true, deaf: deaf}
+			nodes, all = append(nodes, p), append(all, p)
+		}
+		t.Shards = append(t.Shards, nodes)
+	}
+	t.Leader = func(_ context.Context, shard int) (Node, error) {
+		for _, n := range t.Shards[shard] {
+			if n.Ready(context.Background()) == nil {
+				return n, nil
+			}
+		}
+		return nil, errors.New("no leader")
+	}
+	front, router := &pretended{id: "haproxy", up: true}, &pretended{id: "router", up: true}
+	t.Proxy, t.Router = front, router
+	return t, append(all, front, router)
+}
+
+func strike(t *testing.T, n Nemesis, target *Target) (*Strike, string, error) {
+	t.Helper()
+	s, err := n.Inject(t.Context(), target, Blow{Shard: 1, For: time.Millisecond, Draw: rand.New(rand.NewPCG(1, 1))})
+	if err != nil {
+		t.Fatalf("%s: %v", n.Name, err)
+	}
+	proof, err := s.Heal(t.Context())
+	return s, s.Proof + proof, err
+}
+
+// TestEachStrikesWhomItSays: victims, what is done to them, proof, and all back afterwards.
+func TestEachStrikesWhomItSays(t *testing.T) {
+	for _, n := range List() {
+		if n.Family == "slow" {
+			continue // its beat is real time: TestSlow
+		}
+		t.Run(n.Name, func(t *testing.T) {
+			target, all := pretend(false)
+			s, proof, err := strike(t, n, target)
+			if err != nil || proof == "" {
+				t.Errorf("proof %q, %v", proof, err)
+			}
+			struck := map[string]bool{}
+			for _, victim := range s.Victims {
+				struck[victim] = true
+			}
+			for _, p := range all {
+				if (len(p.diary) > 0) != struck[p.id] {
+					t.Errorf("victims %v, and to %s it did %v", s.Victims, p.id, p.diary)
+				}
+				if err := p.Ready(t.Context()); err != nil {
+					t.Errorf("afterwards: %v", err)
+				}
+				if strings.HasPrefix(p.id, "s0") && n.Scope == OneShard && struck[p.id] {
+					t.Errorf("%s is not of the shard", p.id)
+				}
+			}
+			want := map[string]int{"kill-all": 6, "kill-majority": 2, "pause-majority": 2, "restart-rolling": 3, "mix-pause-kill": 2, "mix-kill-pause": 2, "mix-reload-kill": 2}[n.Name]
+			if len(s.Victims) != max(1, want) {
+				t.Errorf("victims %v", s.Victims)
+			}
+		})
+	}
+}
+
+func TestSlow(t *testing.T) {
+	target, _ := pretend(false)
+	s, err := slow(leader)(t.Context(), target, Blow{Shard: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(3*(stoppedFor+runsFor), nil)
+	proof, err := s.Heal(t.Context())
+	if err != nil || !strings.Contains(proof, "stood still for") {
+		t.Errorf("%q, %v", proof, err)
+	}
+}
+
+// TestWhatDoesNotStopIsNoProof: signals that have no effect must not count.
+func TestWhatDoesNotStopIsNoProof(t *testing.T) {
+	for _, n := range append(pauses()[:2:2], slowness()...) {
+		target, _ := pretend(true)
+		if _, proof, err := strike(t, n, target); !errors.Is(err, ErrNoProof) {
+			t.Errorf("%s: proof %q, %v", n.Name, proof, err)
+		}
+	}
+}
