@@ -11,8 +11,9 @@ DEPLOYED = $(shell grep -l "^//go:build deploy" jepsen-lite/*_test.go | xargs se
 SEED     ?= 1
 SEEDS    ?= 1-200
 ONLY     ?=
+TIME     ?= 60s
 
-.PHONY: sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images compose-v2-check build clean
+.PHONY: jepsen soak sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images compose-v2-check build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,6 +46,13 @@ campaign: ## many simulated worlds: make campaign SEEDS=1-200
 
 mutants: ## plant every known bug and see the simulator find it (hours); ONLY=name for some
 	$(GO) run ./cmd/kvsim mutants --only "$(ONLY)" --out kvsim-kills
+
+jepsen: ## break real processes and judge what clients saw: make jepsen TIME=2m SEED=7 JEPSEN="--nemesis kill"
+	$(GO) build -o bin/jepsen-lite ./cmd/jepsen-lite
+	bin/jepsen-lite run --time $(TIME) --seed $(SEED) $(JEPSEN)
+
+soak: ## the same for an hour
+	$(MAKE) jepsen TIME=1h SEED=$(SEED)
 
 wasm: ## build and vet cmd/kvorum for GOOS=wasip1, as the simulator runs it
 	$(GO) run ./internal/wasmbuild -vet -o bin/kvorum.wasm

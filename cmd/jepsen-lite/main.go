@@ -52,6 +52,9 @@ type verdictError struct{ code int }
 
 func (e verdictError) Error() string { return "exit " + strconv.Itoa(e.code) }
 
+// usageError is one that the help may help with.
+type usageError struct{ error }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once; the nodes end with it
@@ -76,6 +79,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err == nil {
 		err = parsed.Run(&program{ctx, stdout, stderr})
+	} else {
+		err = usageError{err}
 	}
 	var verdict verdictError
 	switch {
@@ -84,6 +89,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &verdict):
 		return verdict.code
 	}
-	fmt.Fprintf(stderr, "jepsen-lite: %v\nTry 'jepsen-lite --help'.\n", err)
+	fmt.Fprintf(stderr, "jepsen-lite: %v\n", err)
+	if errors.As(err, new(usageError)) {
+		fmt.Fprintln(stderr, "Try 'jepsen-lite --help'.")
+	}
 	return exitUsage
 }

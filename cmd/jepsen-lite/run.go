@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/kvorum/kvorum/internal/rig"
@@ -37,7 +40,7 @@ const (
 func (c *runCmd) Run(p *program) error {
 	config, err := c.plan()
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	if err := rig.NewFolder(config.Out, trial.Mark); err != nil {
 		return err
@@ -134,11 +137,11 @@ func (p *program) tellPlan(c trial.Config) {
 	for _, s := range c.Schedule.Strikes {
 		p.say("  %s", s)
 	}
-	for name, reason := range c.LeftOut {
-		p.say("  left out: %s %s", name, reason)
+	for _, name := range slices.Sorted(maps.Keys(c.LeftOut)) {
+		p.say("  left out: %s %s", name, c.LeftOut[name])
 	}
-	for _, name := range c.NoRoom {
-		p.say("  no time for %s", name)
+	if len(c.NoRoom) > 0 {
+		p.say("  no time for %s: give it more --time, or name them with --nemesis", strings.Join(c.NoRoom, ", "))
 	}
 }
 
