@@ -23,7 +23,7 @@ type runCmd struct {
 	Nemesis    string        `default:"all" placeholder:"LIST" help:"Names or families, comma separated; all: what this machine can do; none (default ${default})."`
 	Time       time.Duration `default:"60s" help:"How long clients work and nemeses strike (default ${default})."`
 	Rate       int           `default:"200" help:"Operations a second that all clients together aim at (default ${default})."`
-	Clients    int           `default:"10" help:"Concurrent clients (default ${default})."`
+	Clients    int           `default:"24" help:"Concurrent clients, spread evenly over the shards (default ${default})."`
 	Seed       uint64        `default:"1" help:"Of the schedule and of what the clients do (default ${default})."`
 	Through    string        `enum:",haproxy,nodes" default:"" placeholder:"haproxy|nodes" help:"Where clients go. Default: haproxy where it is installed, else nodes."`
 	Kvorum     string        `placeholder:"PATH" help:"The program to break. Default: built from this checkout."`
@@ -73,8 +73,8 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 	switch {
 	case c.Time < 5*time.Second || c.Time > 24*time.Hour:
 		return config, fmt.Errorf("--time %s: give at least 5s and at most 24h", c.Time)
-	case c.Rate < 1 || c.Clients < 1 || c.Clients > 1000:
-		return config, errors.New("--rate must be at least 1, --clients 1 to 1000")
+	case c.Rate < 1 || c.Clients < shards || c.Clients > 1000:
+		return config, fmt.Errorf("--rate must be at least 1, --clients %d to 1000: one for each shard at least", shards)
 	}
 	if c.Through == "" {
 		c.Through = trial.ThroughNodes

@@ -23,7 +23,7 @@ func TestRefusedBeforeTheStart(t *testing.T) {
 		{"run --time 1s", "at least 5s"},
 		{"run --time 1", "time"},
 		{"run --rate 0", "--rate"},
-		{"run --clients 0", "--clients"},
+		{"run --clients 2", "--clients"},
 		{"run --target clouds", "processes"},
 		{"run --through tunnels", "haproxy"},
 		{"run --nemesis nonsense", "jepsen-lite nemeses"},
@@ -58,7 +58,7 @@ func TestHAProxyIsMissing(t *testing.T) {
 			t.Errorf("%s: code %d\n%s", args, code, &err)
 		}
 	}
-	c := runCmd{Nemesis: "all", Time: 600e9, Rate: 1, Clients: 1, Kvorum: program}
+	c := runCmd{Nemesis: "all", Time: 600e9, Rate: 1, Clients: 3, Kvorum: program}
 	config, err := c.plan()
 	if err != nil || config.Through != trial.ThroughNodes || config.LeftOut["proxy-kill"] == "" {
 		t.Errorf("%v: through %s, left out %v", err, config.Through, config.LeftOut)

@@ -12,11 +12,11 @@ import (
 // Clients work on one set of keys for an episode and then on fresh ones: a key with a day's history is more than any search
 // can judge, and no key is worth more than its first minutes.
 const (
-	episode        = 30 * time.Second
-	keysPerEpisode = 16
-	leastLists     = 4
-	mostLists      = 24
-	prefixBytes    = 5 // of a key: a letter and the episode
+	episode     = 30 * time.Second
+	keysOfShard = 6
+	leastLists  = 2
+	mostLists   = 8
+	prefixBytes = 5 // of a key: a letter and the episode
 )
 
 // crowd is the clients of a trial.
@@ -42,32 +42,55 @@ func (c *crowd) keys() []string { return append(append([]string(nil), c.register
 func (c *crowd) run(ctx context.Context) {
 	var finishing sync.WaitGroup
 	for number := 0; ctx.Err() == nil; number++ {
-		config := c.episode(number)
 		limited, cancel := context.WithTimeout(ctx, episode)
+		var working sync.WaitGroup
+		for _, config := range c.episode(number) {
+			working.Go(func() {
+				if err := workload.Run(limited, config, c.rec); err != nil {
+					panic(err) // endpoints that are none: ours
+				}
+			})
+		}
 		finishing.Go(func() {
 			defer cancel()
-			if err := workload.Run(limited, config, c.rec); err != nil {
-				panic(err) // endpoints that are none: ours
-			}
+			working.Wait()
 		})
 		<-limited.Done()
 	}
 	finishing.Wait()
 }
 
-// episode makes keys and clients of one.
-func (c *crowd) episode(number int) workload.Config {
-	config := workload.Config{
-		Seed: c.config.Seed, Clients: c.config.Clients, First: c.next, Endpoints: c.endpoints, EndpointsOnly: c.only, PrefixBytes: prefixBytes,
-		Pause: time.Duration(float64(time.Second) * float64(c.config.Clients) / float64(c.config.Rate)),
+// episode makes keys and clients of one. Each shard has clients of its own, but for listings, which ask all shards: were they
+// the same, those that wait for a shard without a leader would leave the others without work, and every shard would seem to
+// be down.
+func (c *crowd) episode(number int) (each []workload.Config) {
+	shards := c.config.Shards
+	clients := max(1, c.config.Clients/shards)
+	for shard := range shards {
+		config := workload.Config{
+			Seed: c.config.Seed, Clients: clients, First: c.next, Endpoints: c.endpoints, EndpointsOnly: c.only, PrefixBytes: prefixBytes,
+			Pause: time.Duration(float64(time.Second) * float64(clients*shards) / float64(c.config.Rate)),
+		}
+		c.next += clients
+		config.Keys = c.draw("abc", number, shard, keysOfShard, 4)
+		config.Lists = c.draw("l", number, shard, min(mostLists, max(leastLists, c.config.Rate/40)), 26/shards)
+		c.registers, c.lists = append(c.registers, config.Keys...), append(c.lists, config.Lists...)
+		each = append(each, config)
 	}
-	c.next += c.config.Clients
-	for i := range keysPerEpisode { // keys that end alike share a slot, so their revisions interleave
-		config.Keys = append(config.Keys, fmt.Sprintf("%c%04d-%d:%c", 'a'+i%4, number, i, 'a'+i*5%13))
+	return each
+}
+
+// draw makes keys of one shard: of those bytes at their end that belong to it, so many, so that some share a slot and their
+// revisions interleave.
+func (c *crowd) draw(first string, episode, shard, n, slots int) (keys []string) {
+	var ends []byte
+	for end := byte('a'); len(ends) < slots && end <= 'z'; end++ {
+		if int(end)%c.config.Shards == shard {
+			ends = append(ends, end)
+		}
 	}
-	for i := range min(mostLists, max(leastLists, c.config.Rate/16)) {
-		config.Lists = append(config.Lists, fmt.Sprintf("l%04d-%d:%c", number, i, 'a'+i*7%26))
+	for i := range n {
+		keys = append(keys, fmt.Sprintf("%c%04d-%d:%c", first[i%len(first)], episode, i, ends[i%len(ends)]))
 	}
-	c.registers, c.lists = append(c.registers, config.Keys...), append(c.lists, config.Lists...)
-	return config
+	return keys
 }

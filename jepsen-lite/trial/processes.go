@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
@@ -194,12 +195,24 @@ func (p proxy) Ready(ctx context.Context) error {
 	})
 }
 
+// reloadWithin is when a reload that had no effect is asked for again: HAProxy's master, which executes itself anew once its
+// first worker runs, loses a signal that comes at this moment.
+const reloadWithin = 10 * time.Second
+
 func (p proxy) Reload(ctx context.Context) (string, error) {
 	before, err := p.Pid(ctx)
 	if err != nil {
 		return "", err
 	}
-	if err := p.HAProxy.Reload(ctx); err != nil {
+	for {
+		limited, cancel := context.WithTimeout(ctx, reloadWithin)
+		err = p.HAProxy.Reload(limited)
+		cancel()
+		if err == nil || ctx.Err() != nil || p.Alive() != nil {
+			break
+		}
+	}
+	if err != nil {
 		return "", err
 	}
 	after, err := p.Pid(ctx)

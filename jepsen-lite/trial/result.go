@@ -83,12 +83,23 @@ func (r *Result) finish(ctx context.Context, c Config, h lin.History, known orde
 		rig.WriteFile(folder(HistoryFile), func(w io.Writer) error { return rig.WriteHistory(w, h) }),
 		rig.WriteFile(folder(ResultFile), r.write),
 		known.write(folder(CommitsFile)),
-		lin.WriteReport(ctx, folder(ReportFolder), h, r.Report),
+		lin.WriteReport(ctx, folder(ReportFolder), r.before(h), r.Report),
 	)
 	if r.Verdict == Linearizable {
 		err = errors.Join(err, os.RemoveAll(folder(dataFolder)))
 	}
 	return err
+}
+
+// before is the history without the reads at the end, which would dwarf everything else on the report's axes.
+func (r *Result) before(h lin.History) lin.History {
+	shown := lin.History{Model: h.Model, Annotations: h.Annotations}
+	for i := range h.Operations {
+		if h.Operations[i].Call <= r.to {
+			shown.Operations = append(shown.Operations, h.Operations[i])
+		}
+	}
+	return shown
 }
 
 // measure counts.
