@@ -25,6 +25,7 @@ type line struct {
 	DecidedBy  []string       `json:"decided_by"`
 	Operations map[string]int `json:"operations"`
 	Writes     int            `json:"writes_acknowledged"`
+	Appends    int            `json:"list_appends_acknowledged"`
 	Nemeses    map[string]struct{ Fired, Proved int }
 	Longest    struct{ Seconds float64 } `json:"longest_without_service"`
 	Findings   []string
@@ -55,7 +56,7 @@ func wantGood(t *testing.T, code int, l line, out string, struck ...string) {
 	if code != exitLinearizable || l.Verdict != "linearizable" || !slices.Equal(l.DecidedBy, []string{"search", "replay"}) {
 		t.Errorf("code %d, %s by %v: %v %v", code, l.Verdict, l.DecidedBy, l.Findings, l.Doubts)
 	}
-	if l.Target != "processes" || l.Writes == 0 || l.Operations["applied"] <= l.Writes || l.Longest.Seconds <= 0 {
+	if l.Target != "processes" || l.Writes == 0 || l.Appends == 0 || l.Operations["applied"] <= l.Writes || l.Longest.Seconds <= 0 {
 		t.Errorf("%+v", l)
 	}
 	for _, name := range struck {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/kvorum/kvorum/internal/rig"
@@ -43,6 +44,7 @@ type Result struct {
 	NoReplay   string              `json:"no_replay,omitempty"`
 	Operations map[lin.Outcome]int `json:"operations"`
 	Writes     int                 `json:"writes_acknowledged"`
+	Appends    int                 `json:"list_appends_acknowledged"`
 	Nemeses    map[string]Fired    `json:"nemeses"`
 	Longest    Gap                 `json:"longest_without_service"`
 	Seconds    float64             `json:"seconds"` // that the clients worked
@@ -55,9 +57,10 @@ type Result struct {
 	Interrupted bool              `json:"interrupted,omitempty"`
 	Folder      string            `json:"folder"`
 
-	strikes  []Struck
-	from, to int64      // of the clients' work
-	Report   lin.Report `json:"-"`
+	Report lin.Report `json:"-"`
+
+	strikes []Struck
+	to      int64 // when the clients were told to stop; they began at 0
 }
 
 func newResult(c Config) *Result {
@@ -68,8 +71,8 @@ func newResult(c Config) *Result {
 const leastWrites = 5
 
 // finish judges the history and writes the folder.
-func (r *Result) finish(ctx context.Context, c Config, h lin.History, known order) error {
-	r.measure(c, h)
+func (r *Result) finish(ctx context.Context, c Config, h lin.History, lists []string, known order) error {
+	r.measure(c, h, lists)
 	r.Findings = append(r.Findings, known.findings...)
 	if known.commits != nil {
 		r.DecidedBy = append(r.DecidedBy, "replay")
@@ -103,18 +106,21 @@ func (r *Result) before(h lin.History) lin.History {
 }
 
 // measure counts.
-func (r *Result) measure(c Config, h lin.History) {
+func (r *Result) measure(c Config, h lin.History, lists []string) {
 	r.Operations = map[lin.Outcome]int{lin.Applied: 0, lin.NotApplied: 0, lin.Unknown: 0}
 	for i := range h.Operations {
 		o := &h.Operations[i]
 		r.Operations[o.Outcome]++
 		if o.Outcome == lin.Applied && o.Kind != lin.Get && o.Kind != lin.List {
 			r.Writes++
+			if slices.Contains(lists, o.Key) {
+				r.Appends++
+			}
 		}
 	}
-	r.Seconds, r.Leaders = milli(seconds(r.to-r.from)), len(leaders(h.Operations))
-	s := newService(h.Operations, c.Shards, r.from, r.to)
-	r.Longest = s.longest(r.from, r.to)
+	r.Seconds, r.Leaders = milli(seconds(r.to)), len(leaders(h.Operations))
+	s := newService(h.Operations, c.Shards, 0, r.to)
+	r.Longest = s.longest(0, r.to)
 	for i := range r.strikes {
 		r.strikes[i].Longest = s.longest(r.strikes[i].from, r.strikes[i].to)
 	}

@@ -44,8 +44,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	rec := newRecorder()
 	r := newResult(c)
 	crowd := newCrowd(c, p, rec)
-	r.strikes = p.ordeal(ctx, c, crowd, rec)
-	r.from, r.to = 0, rec.now()
+	r.strikes, r.to = p.ordeal(ctx, c, crowd, rec)
 	if ctx.Err() != nil {
 		r.Interrupted = true
 	}
@@ -67,7 +66,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		r.Findings = append(r.Findings, judgeLists(h.Operations, crowd.lists)...)
 		known = readOrder(states, c.Shards)
 	}
-	return r, r.finish(ctx, c, h, known)
+	return r, r.finish(ctx, c, h, crowd.lists, known)
 }
 
 // begin starts the cluster.
@@ -84,8 +83,9 @@ func (p *processes) begin(ctx context.Context, c Config) error {
 // tellEvery is how often the progress is told while nothing else happens.
 const tellEvery = 10 * time.Second
 
-// ordeal lets clients and nemeses loose. It ends when the time is up and the last strike is over.
-func (p *processes) ordeal(ctx context.Context, c Config, crowd *crowd, rec *recorder) []Struck {
+// ordeal lets clients and nemeses loose. It ends when the time is up and the last strike is over, which is at the moment until;
+// what the clients have under way then comes to its end.
+func (p *processes) ordeal(ctx context.Context, c Config, crowd *crowd, rec *recorder) (all []Struck, until int64) {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	worked := make(chan struct{})
@@ -99,7 +99,6 @@ func (p *processes) ordeal(ctx context.Context, c Config, crowd *crowd, rec *rec
 	defer up.Stop()
 	tell := time.NewTicker(tellEvery)
 	defer tell.Stop()
-	var all []Struck
 	for timeUp, over := false, false; !timeUp || !over; {
 		select {
 		case <-ctx.Done():
@@ -117,9 +116,10 @@ func (p *processes) ordeal(ctx context.Context, c Config, crowd *crowd, rec *rec
 				outcomes[lin.Applied], outcomes[lin.NotApplied], outcomes[lin.Unknown], writes)
 		}
 	}
+	until = rec.now()
 	stop()
 	<-worked
-	return all
+	return all, until
 }
 
 // recover mends everything and reads every key at every place.
