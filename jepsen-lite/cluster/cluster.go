@@ -20,7 +20,21 @@ type Options struct {
 	Name             string // --cluster; default "test"
 	Shards, Replicas int    // default 3 and 3
 	Flags            []string
+	// Place says where a node runs; nil: on loopback, each on ports of its own.
+	Place func(name string) Place
 }
+
+// Place is where a node runs.
+type Place struct {
+	Host    string   // its address
+	Command []string // put before the program, which it must become: the process is signalled and waited for
+}
+
+// Ports of nodes that have an address of their own.
+const (
+	apiPort  = 8080
+	peerPort = 7070
+)
 
 // FastRaft are flags that elect a leader within about a second, yet stand a busy machine.
 func FastRaft() []string {
@@ -44,9 +58,12 @@ func New(opt Options) (*Cluster, error) {
 	if opt.Replicas == 0 {
 		opt.Replicas = 3
 	}
-	ports, err := freePorts(2 * opt.Shards * opt.Replicas)
-	if err != nil {
-		return nil, err
+	var ports []int
+	if opt.Place == nil {
+		var err error
+		if ports, err = freePorts(2 * opt.Shards * opt.Replicas); err != nil {
+			return nil, err
+		}
 	}
 	c := &Cluster{opt: opt}
 	for shard := range opt.Shards {
@@ -54,9 +71,14 @@ func New(opt Options) (*Cluster, error) {
 			name := fmt.Sprintf("s%dn%d", shard, replica)
 			n := &Node{
 				Name: name, Shard: uint32(shard), Data: filepath.Join(opt.Dir, name), LogFile: filepath.Join(opt.Dir, name+".log"),
-				Peer: loopback(ports[0]), API: loopback(ports[1]), binary: opt.Binary, http: newHTTPClient(),
+				binary: opt.Binary, http: newHTTPClient(),
 			}
-			ports = ports[2:]
+			if opt.Place == nil {
+				n.Peer, n.API, ports = loopback(ports[0]), loopback(ports[1]), ports[2:]
+			} else {
+				at := opt.Place(name)
+				n.Peer, n.API, n.before = address(at.Host, peerPort), address(at.Host, apiPort), at.Command
+			}
 			c.Nodes = append(c.Nodes, n)
 		}
 	}

@@ -23,6 +23,7 @@ type Node struct {
 	LogFile string // stdout and stderr, appended over restarts
 
 	binary string
+	before []string // Place.Command
 	flags  []string
 	http   *http.Client
 
@@ -44,6 +45,11 @@ func (n *Node) Flags() []string { return slices.Clone(n.flags) }
 // SetFlags replaces or adds flags for the next Start; later flags win.
 func (n *Node) SetFlags(flags ...string) { n.flags = append(n.flags, flags...) }
 
+// line is the command line, with more flags.
+func (n *Node) line(more ...string) []string {
+	return slices.Concat(n.before, []string{n.binary, "serve"}, n.flags, more)
+}
+
 // Start starts the process. It does not wait for it to be ready.
 func (n *Node) Start() error {
 	n.mu.Lock()
@@ -56,7 +62,8 @@ func (n *Node) Start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(n.binary, append([]string{"serve"}, n.flags...)...)
+	line := n.line()
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	endWithUs(cmd)
 	if err := cmd.Start(); err != nil {
@@ -78,7 +85,8 @@ func (n *Node) Run(ctx context.Context, flags ...string) (exitCode int, output s
 
 // RunAs is Run as another user (nil: the same). It needs root.
 func (n *Node) RunAs(ctx context.Context, user *syscall.Credential, flags ...string) (exitCode int, output string, err error) {
-	cmd := exec.CommandContext(ctx, n.binary, append(append([]string{"serve"}, n.flags...), flags...)...)
+	line := n.line(flags...)
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	endWithUs(cmd)
 	if user != nil {
 		if cmd.SysProcAttr == nil {

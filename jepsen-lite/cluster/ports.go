@@ -18,7 +18,9 @@ const (
 	highestPort = 32000
 )
 
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+func loopback(port int) string { return address("127.0.0.1", port) }
 
 // freePorts finds n different ports that nobody listens on now.
 func freePorts(n int) (ports []int, err error) {
