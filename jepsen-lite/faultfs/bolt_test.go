@@ -26,7 +26,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(theNode.dir)
+	os.Exit(code)
 }
 
 func openBolt(path string, noSync bool) (*bbolt.DB, error) {

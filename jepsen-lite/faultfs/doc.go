@@ -12,5 +12,6 @@
 // thread that would answer the fault waits for the collector. A child can also be killed, and its pipe is a leash: when
 // the parent dies, however it dies, the child unmounts and ends.
 //
+// What is never synced stays in memory. While a file or folder is being synced the kernel lets nobody else write to it.
 // Modes and times are durable at once, hard and symbolic links are refused: no promise of kvorum rests on them.
 package faultfs

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,21 +73,29 @@ func stalledAt(t *testing.T, m *Mount, n int64) {
 func TestStalledFsync(t *testing.T) {
 	m := mounted(t)
 	check(t, m.Set(Faults{StallFsync: true}))
-	synced := make(chan error, 1)
-	write(t, m.Folder+"/file", "x", 0, false) // writes go on
-	go func() { synced <- syncAt(m.Folder + "/file") }()
-	stalledAt(t, m, 1)
-	check(t, m.Set(Faults{StallFsync: true, SlowFsync: time.Millisecond})) // another fault does not release it
+	const files = 8 // more than there are threads
+	synced := make(chan error, files)
+	for i := range files {
+		file := filepath.Join(m.Folder, strconv.Itoa(i))
+		write(t, file, "x", 0, false) // writes go on
+		go func() { synced <- syncAt(file) }()
+		stalledAt(t, m, int64(i+1))
+	}
+	check(t, m.Set(Faults{StallFsync: true, SlowFsync: time.Millisecond})) // another fault does not release them
 	select {
 	case err := <-synced:
-		t.Fatalf("the fsync ended: %v", err)
-	case <-time.After(100 * time.Millisecond): // that it waits for ever can't be shown
+		t.Fatalf("an fsync ended: %v", err)
+	case <-time.After(100 * time.Millisecond): // that they wait for ever can't be shown
 	}
 	check(t, m.Set(Faults{}))
-	check(t, <-synced)
+	want := map[string]string{}
+	for i := range files {
+		check(t, <-synced)
+		want[strconv.Itoa(i)] = "x"
+	}
 	wantTree(t, m.Durable(), map[string]string{})
 	check(t, syncAt(m.Folder))
-	wantTree(t, m.Durable(), map[string]string{"file": "x"})
+	wantTree(t, m.Durable(), want)
 }
 
 // TestFsyncIsOfWhatWasThere: what is written or named while an fsync is under way is the next one's. (Through a mount the
@@ -184,6 +193,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("counted %+v", got)
 	}
 
+	wantTree(t, m.Folder, map[string]string{"file": "before"}) // now the kernel has it in its cache
 	check(t, m.Set(Faults{FailReads: true}))
 	got = delta(t, m, func() {
 		_, err := f.ReadAt(make([]byte, 1), 0)

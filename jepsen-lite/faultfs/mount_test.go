@@ -118,6 +118,13 @@ func TestPowerCut(t *testing.T) {
 				t.Errorf("before the cut: %q, %v", text, err)
 			}
 		}, map[string]string{"old": "old", "dir/": ""}, Loss{Writes: 1}},
+		{"a truncation and growth, neither synced", func(t *testing.T, at string) {
+			check(t, os.Truncate(at+"/old", 3))
+			check(t, os.Truncate(at+"/old", 5))
+			if text, err := os.ReadFile(at + "/old"); err != nil || string(text) != "old\x00\x00" {
+				t.Errorf("before the cut: %q, %v", text, err)
+			}
+		}, map[string]string{"old": "oldbytes", "dir/": ""}, Loss{Writes: 2}},
 		{"a new file, synced, its folder not", func(t *testing.T, at string) {
 			write(t, at+"/new", "x", 0, true)
 		}, map[string]string{"old": "oldbytes", "dir/": ""}, Loss{Names: 1}},
@@ -149,6 +156,12 @@ func TestPowerCut(t *testing.T) {
 			check(t, os.Rename(at+"/old", at+"/dir/moved"))
 			check(t, syncAt(at+"/dir"))
 		}, map[string]string{"dir/": "", "dir/moved": "oldbytes"}, Loss{}},
+		{"a new file moved to another folder, synced in both", func(t *testing.T, at string) {
+			write(t, at+"/new", "x", 0, true)
+			check(t, os.Rename(at+"/new", at+"/dir/moved"))
+			check(t, syncAt(at+"/dir"))
+			check(t, syncAt(at))
+		}, map[string]string{"old": "oldbytes", "dir/": "", "dir/moved": "x"}, Loss{}},
 		{"a removal without its folder's sync", func(t *testing.T, at string) {
 			check(t, os.Remove(at+"/old"))
 		}, map[string]string{"old": "oldbytes", "dir/": ""}, Loss{Names: 1}},

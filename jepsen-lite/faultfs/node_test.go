@@ -1,8 +1,7 @@
-package faultfs_test
+package faultfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,27 +11,40 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
-	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
 )
 
 // loneNode is a real node, a shard by itself, with its data on a disk whose power can be cut.
 type loneNode struct {
 	c    *cluster.Cluster
 	n    *cluster.Node
-	disk *faultfs.Mount
+	disk *Mount
 	next int // number of the next write
+}
+
+// built is the real node, built when the first test asks for it.
+type built struct {
+	once sync.Once
+	dir  string
+	path string
+	err  error
+}
+
+var theNode built
+
+func (b *built) program(ctx context.Context) (string, error) {
+	b.once.Do(func() {
+		if b.dir, b.err = os.MkdirTemp("", "faultfs-"); b.err == nil {
+			b.path, b.err = cluster.Build(ctx, b.dir, false)
+		}
+	})
+	return b.path, b.err
 }
 
 func startLoneNode(ctx context.Context, t *testing.T) *loneNode {
 	t.Helper()
+	disk := mounted(t)
 	dir := t.TempDir()
-	disk, err := faultfs.New(filepath.Join(dir, "disk"), filepath.Join(dir, "backing"))
-	if errors.Is(err, faultfs.ErrNoFUSE) && os.Getenv("KVORUM_CI") != "1" {
-		t.Skip(err)
-	}
-	check(t, err)
-	t.Cleanup(func() { check(t, disk.Close()) })
-	binary, err := cluster.Build(ctx, dir, false)
+	binary, err := theNode.program(ctx)
 	check(t, err)
 	c, err := cluster.New(cluster.Options{Binary: binary, Dir: dir, Shards: 1, Replicas: 1, Flags: append(cluster.FastRaft(), "--snapshot-interval=300ms", "--snapshot-threshold=50", "--trailing-logs=50")})
 	check(t, err)
@@ -49,15 +61,8 @@ func startLoneNode(ctx context.Context, t *testing.T) *loneNode {
 	return &loneNode{c: c, n: n, disk: disk}
 }
 
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // writeAndCut writes numbered keys from several clients at once, cuts the power in the middle, and gives the acknowledged ones.
-func (l *loneNode) writeAndCut(ctx context.Context, t *testing.T, acknowledgements int, p faultfs.Plan, seed uint64) (acked []int, loss faultfs.Loss) {
+func (l *loneNode) writeAndCut(ctx context.Context, t *testing.T, acknowledgements int, p Plan, seed uint64) (acked []int, loss Loss) {
 	t.Helper()
 	var mu sync.Mutex
 	enough := make(chan struct{})
@@ -119,7 +124,7 @@ func TestNodeSurvivesPowerCuts(t *testing.T) {
 	var all []int
 	for seed := range uint64(5) {
 		start := time.Now()
-		acked, loss := l.writeAndCut(ctx, t, 300, faultfs.Mixed(), seed)
+		acked, loss := l.writeAndCut(ctx, t, 300, Mixed(), seed)
 		all = append(all, acked...)
 		lost, err := l.lost(ctx, all)
 		check(t, err)
@@ -144,8 +149,8 @@ func TestLyingFsyncIsBeyondRaft(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	l := startLoneNode(ctx, t)
-	check(t, l.disk.Set(faultfs.Faults{LyingFsync: true}))
-	acked, loss := l.writeAndCut(ctx, t, 100, faultfs.DropAll(), 1)
+	check(t, l.disk.Set(Faults{LyingFsync: true}))
+	acked, loss := l.writeAndCut(ctx, t, 100, DropAll(), 1)
 	short, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	lost, err := l.lost(short, acked)
