@@ -269,7 +269,7 @@ func free(t *testing.T, folder string) int64 {
 	t.Helper()
 	var s syscall.Statfs_t
 	check(t, syscall.Statfs(folder, &s))
-	return int64(s.Bavail) * s.Bsize
+	return int64(s.Bavail) * int64(s.Bsize) // of other types on other systems
 }
 
 func TestLyingFsync(t *testing.T) {

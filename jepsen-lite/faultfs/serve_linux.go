@@ -43,7 +43,7 @@ func serve(p pipes) error {
 	}
 	s, err := mount(first)
 	if err != nil {
-		return out.Encode(answer{Error: err.Error(), Impossible: errors.Is(err, syscall.EPERM)})
+		return out.Encode(answer{Error: err.Error(), Impossible: errors.Is(err, syscall.EPERM) || os.Geteuid() != 0}) // fusermount3 does not tell why
 	}
 	defer detach(s.at)
 	if err := out.Encode(answer{}); err != nil {
@@ -133,9 +133,11 @@ func detach(at string) {
 
 // possible says what is missing here.
 func possible() error {
-	if _, err := os.Stat("/dev/fuse"); err != nil {
+	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoFUSE, err)
 	}
+	_ = device.Close() // nothing was done with it
 	if os.Geteuid() == 0 {
 		return nil
 	}
