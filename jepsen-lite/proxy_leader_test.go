@@ -67,7 +67,10 @@ func TestLeaderChangesThroughHAProxy(t *testing.T) {
 	for _, what := range repeats {
 		t.Error(what)
 	}
-	t.Logf("%d writes sent once each, %d executed, %d repeated; replies: %v", sent, executed, len(repeats), w.outcomes)
+	t.Logf("%d writes sent once each, %d executed, %d repeated; replies: %v; by protocol: %v; connections in HTTP/2 refused: %d", sent, executed, len(repeats), w.outcomes, w.carried, w.refused)
+	if w.carried["HTTP/1.1"] == 0 || len(w.carried) != 1 || w.refused == 0 {
+		t.Errorf("replies by protocol: %v, %d connections in HTTP/2 refused: HTTP/2 was to be tried, and refused each time", w.carried, w.refused)
+	}
 	table(t, "leader changes under load of 8 writers", rows, names...)
 	if p50 := sorted(rows[names[5]]); len(p50) > 0 && p50[len(p50)/2] > 300*time.Millisecond {
 		t.Errorf("half of the kills stalled writes for %s or more beyond the election, want at most 300 ms", p50[len(p50)/2])
@@ -152,31 +155,12 @@ func (p *proxied) nextLeader(ctx context.Context, t *testing.T, killed *cluster.
 // repeats.
 func TestRepeatedWritesAreSeen(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
-	c := newCluster(t, 3, 3)
-	p := &proxied{Cluster: c, h: newHAProxy(t, c)}
-	p.r = newRouter(t, c, p.h)
+	p := newProxied(t)
 	check(t, p.h.Replace("    http-request disable-l7-retry unless read\n", ""))
 	check(t, p.h.Replace("    option http-server-close\n", "    option http-server-close\n    retry-on all-retryable-errors\n"))
-	check(t, c.Start(ctx))
-	p.startFront(ctx, t)
+	p.start(ctx, t)
 	w := startCounted(ctx, "http://"+p.h.Front.API, 2*countedWriters, 0, 1, 2)
-	rows := map[string][]time.Duration{}
-	seen := func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, writer := range w.writers {
-			for _, k := range writer.keys {
-				if k.beyond > 0 {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	n := 0
-	for ; n < 40 && !seen(); n++ {
-		p.killLeader(ctx, t, w, uint32(n%3), rows)
-	}
+	n := p.killUntilRepeated(ctx, t, w, 40)
 	w.stop()
 	repeats, _, _, err := w.repeats(ctx, p.h.Front)
 	check(t, err)
@@ -184,4 +168,16 @@ func TestRepeatedWritesAreSeen(t *testing.T) {
 		t.Fatalf("%d kills, and no write was seen to be repeated: the counting finds nothing; replies: %v", n, w.outcomes)
 	}
 	t.Logf("seen after %d kills: %s", n, repeats[0])
+}
+
+// killUntilRepeated kills leaders until a write was executed more often than sent, and says how many.
+func (p *proxied) killUntilRepeated(ctx context.Context, t *testing.T, w *counted, most int) int {
+	t.Helper()
+	for n := range most {
+		if w.anyRepeated() {
+			return n
+		}
+		p.killLeader(ctx, t, w, uint32(n%3), map[string][]time.Duration{})
+	}
+	return most
 }

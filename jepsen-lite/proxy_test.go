@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -62,13 +61,25 @@ type proxied struct {
 
 func startProxied(ctx context.Context, t *testing.T, flags ...string) *proxied {
 	t.Helper()
+	p := newProxied(t, flags...)
+	p.start(ctx, t)
+	return p
+}
+
+// newProxied starts nothing yet: a test may change the configuration first.
+func newProxied(t *testing.T, flags ...string) *proxied {
+	t.Helper()
 	c := newCluster(t, 3, 3, flags...)
 	p := &proxied{Cluster: c, h: newHAProxy(t, c)}
 	p.r = newRouter(t, c, p.h)
 	check(t, p.h.Replace("\nglobal\n", "\nglobal\n    nbthread 1\n")) // several threads drop lines of the log now and then
-	check(t, c.Start(ctx))
-	p.startFront(ctx, t)
 	return p
+}
+
+func (p *proxied) start(ctx context.Context, t *testing.T) {
+	t.Helper()
+	check(t, p.Start(ctx))
+	p.startFront(ctx, t)
 }
 
 // calm are timings under which no leader is lost because the machine is busy: for tests in which every write must succeed.
@@ -163,29 +174,5 @@ func TestHAProxyStartsBeforeTheNodes(t *testing.T) {
 	}))
 	for _, path := range []string{"/readyz", "/metrics", "/stats", "/healthz"} {
 		ops(path, 200)
-	}
-}
-
-// TestHAProxySpeaksHTTP1Only: prior-knowledge HTTP/2 gets no answer in HTTP/2.
-func TestHAProxySpeaksHTTP1Only(t *testing.T) {
-	ctx := within(t, 20*time.Second)
-	h := newHAProxy(t, newCluster(t, 3, 3))
-	check(t, h.Start())
-	check(t, cluster.WaitFor(ctx, "HAProxy", func(ctx context.Context) error { _, err := h.Pid(ctx); return err }))
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	client := &http.Client{Transport: &http.Transport{Protocols: &protocols}, Timeout: 10 * time.Second}
-	if response, err := client.Get("http://" + h.Front.API + "/v1/kv/a"); err == nil {
-		t.Errorf("HTTP/2 is answered: %s %s", response.Proto, response.Status)
-	}
-	conn, err := net.Dial("tcp", h.Front.API)
-	check(t, err)
-	defer conn.Close()
-	check(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
-	_, err = conn.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
-	check(t, err)
-	answer := make([]byte, 16)
-	if n, _ := conn.Read(answer); !strings.HasPrefix("HTTP/1.1 400 Bad", string(answer[:n])) {
-		t.Errorf("the HTTP/2 preface is answered by %q, want HTTP/1.1 400 or the end of the connection", answer[:n])
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,8 @@ type counted struct {
 	mu       sync.Mutex
 	acks     map[uint32][]ack // by shard, in the order in which they came
 	outcomes map[string]int   // "503 not-applied"
+	carried  map[string]int   // replies, by the protocol that they came in
+	refused  int              // connections that were to be HTTP/2 and were answered as HTTP/1.1
 	writers  []*countedWriter
 }
 
@@ -36,12 +39,29 @@ type counted struct {
 type ack struct{ sent, came time.Time }
 
 // countedWriter is one client with its own connections. It sends each request once: net/http by itself repeats no PUT that was
-// sent, as long as it has no Idempotency-Key.
+// sent, as long as it has no Idempotency-Key and nobody says that the request was refused, which HTTP/2 has a word for.
 type countedWriter struct {
 	name   string
 	client *http.Client
+	knock  *http.Client // tries HTTP/2 now and then; nil: does not
 	base   string
 	keys   []*countedKey
+}
+
+// speaks is what a client of an address without TLS may speak.
+type speaks int
+
+const (
+	http1      speaks = iota
+	eitherHTTP        // can do both; without TLS nobody tells it that it may use HTTP/2, so net/http does not
+	http2Only         // with prior knowledge: the connection's first bytes are HTTP/2
+)
+
+func newSpeaker(s speaks) *http.Client {
+	var protocols http.Protocols
+	protocols.SetHTTP1(s != http2Only) // with both, net/http takes HTTP/1.1
+	protocols.SetUnencryptedHTTP2(s != http1)
+	return &http.Client{Transport: &http.Transport{Protocols: &protocols}, Timeout: 30 * time.Second}
 }
 
 // countedKey is one key in a slot of its own. Its counts are guarded by counted.mu.
@@ -55,38 +75,65 @@ type countedKey struct {
 	maybe                              uint64 // unknown ones not yet seen to have been executed
 }
 
-// startCounted starts n writers through HAProxy: every other can speak HTTP/2 too.
+// knockEvery is how many writes lie between two attempts at HTTP/2.
+const knockEvery = 10
+
+// startCounted starts n writers through HAProxy. Every other can speak HTTP/2: it negotiates, and tries prior knowledge now
+// and then, as clients do that fall back.
 func startCounted(ctx context.Context, base string, n int, shards ...uint32) *counted {
-	c := &counted{acks: map[uint32][]ack{}, outcomes: map[string]int{}}
-	for i := range n {
-		var protocols http.Protocols
-		protocols.SetHTTP1(true)
+	c := newCounted(base, n, shards...)
+	for i, w := range c.writers {
+		w.client = newSpeaker(http1)
 		if i%2 == 1 {
-			protocols.SetHTTP2(true)
-			protocols.SetUnencryptedHTTP2(true)
+			w.client, w.knock = newSpeaker(eitherHTTP), newSpeaker(http2Only)
 		}
-		w := &countedWriter{name: fmt.Sprintf("w%d", i), base: base, client: &http.Client{Transport: &http.Transport{Protocols: &protocols}, Timeout: 30 * time.Second}}
+	}
+	c.start(ctx)
+	return c
+}
+
+// newCounted makes writers without clients.
+func newCounted(base string, n int, shards ...uint32) *counted {
+	c := &counted{acks: map[uint32][]ack{}, outcomes: map[string]int{}, carried: map[string]int{}}
+	for i := range n {
+		w := &countedWriter{name: fmt.Sprintf("w%d", i), base: base}
 		for _, shard := range shards {
 			last := byte(3*(i+1)) + byte(shard) // slots 3.. of the writer: one per shard
 			w.keys = append(w.keys, &countedKey{key: fmt.Sprintf("count-%s-%%%02X", w.name, last), shard: uint32(last) % 3})
 		}
 		c.writers = append(c.writers, w)
-		c.done.Go(func() {
-			for number := 0; !c.stopped.Load() && ctx.Err() == nil; number++ {
-				c.write(ctx, w, w.keys[number%len(w.keys)], number)
-			}
-		})
 	}
 	return c
 }
 
+func (c *counted) start(ctx context.Context) {
+	for _, w := range c.writers {
+		c.done.Go(func() {
+			for number := 0; !c.stopped.Load() && ctx.Err() == nil; number++ {
+				k := w.keys[number%len(w.keys)]
+				if w.knock != nil && number%knockEvery == 0 {
+					c.write(ctx, w, w.knock, k, number)
+					w.knock.CloseIdleConnections()
+				}
+				c.write(ctx, w, w.client, k, number)
+			}
+		})
+	}
+}
+
 // write sends one write once and takes its outcome down.
-func (c *counted) write(ctx context.Context, w *countedWriter, k *countedKey, number int) {
+func (c *counted) write(ctx context.Context, w *countedWriter, client *http.Client, k *countedKey, number int) {
 	start := time.Now()
-	status, outcome, revision := w.put(ctx, k.key, fmt.Sprintf("%s-%d", w.name, number))
+	status, protocol, outcome, revision := w.put(ctx, client, k.key, fmt.Sprintf("%s-%d", w.name, number))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k.sent++
+	switch {
+	case protocol != "":
+		c.carried[protocol]++
+	case status == answeredInHTTP1:
+		c.refused++
+	}
 	switch outcome {
 	case wire.Applied:
 		k.applied++
@@ -119,15 +166,22 @@ func (k *countedKey) count(revision uint64, name string, number int) {
 	k.maybe = 0
 }
 
-func (w *countedWriter) put(ctx context.Context, key, value string) (status string, outcome wire.Outcome, revision uint64) {
+// answeredInHTTP1 is what becomes of a connection whose HTTP/2 preface is not understood: no request was read from it, so
+// nothing can have been done.
+const answeredInHTTP1 = "HTTP/2 refused"
+
+func (w *countedWriter) put(ctx context.Context, client *http.Client, key, value string) (status, protocol string, outcome wire.Outcome, revision uint64) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, w.base+"/v1/kv/"+key, strings.NewReader(value))
 	if err != nil {
-		return err.Error(), wire.Unknown, 0
+		return err.Error(), "", wire.Unknown, 0
 	}
 	request.Header.Set(wire.HeaderRequestID, value)
-	response, err := w.client.Do(request)
+	response, err := client.Do(request)
+	if err != nil && strings.Contains(err.Error(), "looked like an HTTP/1.1 header") {
+		return answeredInHTTP1, "", wire.NotApplied, 0
+	}
 	if err != nil {
-		return "no reply", wire.Unknown, 0
+		return "no reply", "", wire.Unknown, 0
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, response.Body) // the headers say it all
@@ -136,7 +190,7 @@ func (w *countedWriter) put(ctx context.Context, key, value string) (status stri
 	if !outcome.Valid() {
 		outcome = wire.Unknown
 	}
-	return strconv.Itoa(response.StatusCode), outcome, revision
+	return strconv.Itoa(response.StatusCode), response.Proto, outcome, revision
 }
 
 // stop ends the writers and waits for them.
@@ -153,6 +207,18 @@ func (c *counted) acked(shard uint32) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.acks[shard])
+}
+
+// anyRepeated reports whether a write has been seen to be executed more often than sent.
+func (c *counted) anyRepeated() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.writers {
+		if slices.ContainsFunc(w.keys, func(k *countedKey) bool { return k.beyond > 0 }) {
+			return true
+		}
+	}
+	return false
 }
 
 // waitAcked waits for n more acknowledged writes of a shard.
