@@ -6,13 +6,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -128,70 +124,4 @@ func (p *proxied) checksOnly(ctx context.Context, t *testing.T, leader *cluster.
 	found := time.Since(start)
 	check(t, w.waitAcked(ctx, leader.Shard, 20))
 	return found
-}
-
-// TestCurlThroughHAProxy: curl may send a write again on a new connection when one dies. HAProxy's log tells such repeats apart
-// by their request id: it got the request as often as it was executed, at least.
-func TestCurlThroughHAProxy(t *testing.T) {
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		skip(t, "curl is missing (Debian package curl)")
-	}
-	ctx := within(t, 2*time.Minute)
-	p := startProxied(ctx, t)
-	const requests = 3000
-	var config strings.Builder
-	for i := range requests {
-		if i > 0 {
-			config.WriteString("next\n")
-		}
-		fmt.Fprintf(&config, "url = \"http://%s/v1/kv/curl%%41\"\nrequest = PUT\ndata = \"curl-%d\"\nheader = \"X-Request-Id: curl-%d\"\nhttp2\nsilent\nmax-time = 30\noutput = /dev/null\nwrite-out = \"curl-%d %%{http_code} %%header{kvorum-outcome}\\n\"\n",
-			p.h.Front.API, i, i, i)
-	}
-	file := filepath.Join(p.h.Folder, "curl.config")
-	check(t, os.WriteFile(file, []byte(config.String()), 0o600))
-	cmd := exec.CommandContext(ctx, curl, "-K", file)
-	var out, problems strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &problems
-	check(t, cmd.Start())
-	const shard = 'A' % 3
-	for range 2 {
-		leader, err := p.Leader(ctx, shard)
-		check(t, err)
-		check(t, cluster.WaitFor(ctx, "a write of curl", func(ctx context.Context) error {
-			reply, err := p.h.Front.Get(ctx, "curlA")
-			if err == nil && reply.Status != 200 {
-				err = fmt.Errorf("%s", reply)
-			}
-			return err
-		}))
-		check(t, leader.Kill())
-		_, _ = p.nextLeader(ctx, t, leader)
-		check(t, leader.Start())
-		check(t, leader.WaitReady(ctx))
-	}
-	if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("curl had ended before the last kill: %v", err)
-	}
-	_ = cmd.Wait() // says whether its last request got a reply
-	reply, err := p.h.Front.Get(ctx, "curlA")
-	check(t, err)
-	log, err := p.h.Log()
-	check(t, err)
-	got, mine, unclear := 0, 0, 0
-	for i := range requests {
-		lines := log[fmt.Sprintf("curl-%d", i)]
-		got += len(lines)
-		mine += max(0, len(lines)-1)
-		for _, line := range lines {
-			if line.Outcome != string(wire.Applied) && line.Outcome != string(wire.NotApplied) {
-				unclear++
-			}
-		}
-	}
-	applied := strings.Count(out.String(), " applied")
-	t.Logf("%d writes by curl, %d repeated by curl itself: HAProxy got %d, %d of them of unknown outcome; %d acknowledged, %d executed %s", requests, mine, got, unclear, applied, reply.Revision(), problems.String())
-	if n := int(reply.Revision()); n < applied || n > applied+unclear || applied < requests/2 {
-		t.Errorf("%d executed, %d acknowledged, %d unclear of %d that HAProxy got", n, applied, unclear, got)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -161,6 +162,21 @@ func (h *HAProxy) up(ctx context.Context, backend string) ([]string, error) {
 		}
 	}
 	return up, nil
+}
+
+// Sessions is how many requests HAProxy has at a server now.
+func (h *HAProxy) Sessions(ctx context.Context, backend, server string) (int, error) {
+	text, err := h.Command(ctx, "show stat", "")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(text) {
+		fields := strings.Split(line, ",") // pxname,svname,qcur,qmax,scur,...
+		if len(fields) > 4 && fields[0] == backend && fields[1] == server {
+			return strconv.Atoi(fields[4])
+		}
+	}
+	return 0, fmt.Errorf("show stat does not list %s/%s", backend, server)
 }
 
 // Reload makes the master start a new worker, as after a change of the configuration, and waits until it serves.
