@@ -10,7 +10,7 @@ import (
 // default and help stand here once. DefaultTiming gives the same defaults to programs that don't parse flags (a test
 // compares them).
 type Timing struct {
-	LeaderWait  time.Duration `name:"leader-wait" default:"2s" group:"timing" help:"How long a request waits for its shard to have a leader; then it gets 503, not applied. Longer than an election takes."`
+	LeaderWait  time.Duration `name:"leader-wait" default:"8s" group:"timing" help:"How long a request waits for its shard to have a leader; then it gets 503, not applied. Longer than an election takes, also one that is lost once; at most four fifths of --request-timeout, so that a leader found late has time for the request."`
 	ReadAttempt time.Duration `name:"read-attempt" default:"3s" group:"timing" help:"How long one replica may take for a read before another is asked."`
 
 	ReadHeaderTimeout time.Duration `name:"http-read-header-timeout" default:"10s" group:"timing" help:"Time for a client to send the headers of a request; then the connection is closed."`
@@ -20,7 +20,7 @@ type Timing struct {
 
 // DefaultTiming is what the flags default to.
 func DefaultTiming() Timing {
-	return Timing{LeaderWait: 2 * time.Second, ReadAttempt: 3 * time.Second, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute}
+	return Timing{LeaderWait: 8 * time.Second, ReadAttempt: 3 * time.Second, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute}
 }
 
 // withDefaults fills in what is zero.

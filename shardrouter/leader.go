@@ -94,6 +94,27 @@ func (r *Router) findLeader(ctx context.Context, shard uint32) (node string, ter
 	}
 }
 
+// findLeaderUnless is findLeader, called off by news: a replica that has vanished keeps a round waiting, and the local replica
+// may hear of the next leader meanwhile.
+func (r *Router) findLeaderUnless(ctx context.Context, shard uint32, news <-chan struct{}) (node string, term uint64, seen bool) {
+	if news == nil {
+		return r.findLeader(ctx, shard)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-news:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	node, term, seen = r.findLeader(ctx, shard)
+	cancel()
+	watching.Wait()
+	return node, term, seen
+}
+
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -164,10 +185,11 @@ func (r *Router) leaderTarget(ctx context.Context, shard uint32, refused refuser
 		if t, ok := r.targetOf(shard, r.localLeader(shard)); ok && refused.never(t.node) {
 			return t, 0, nil
 		}
-		node, term, seen := r.findLeader(ctx, shard)
+		node, term, seen := r.findLeaderUnless(ctx, shard, news)
 		if t, ok := r.targetOf(shard, node); ok && refused.allow(node, term, wait) {
 			return t, term, nil
 		}
+		wait.seen = wait.seen || seen
 		if !seen {
 			r.askSeeds(ctx)
 		}

@@ -33,6 +33,9 @@ const (
 	// idleTimeout is below that of the servers, so that it is the dialer who closes an idle connection: a server that
 	// closes one under a request would make its outcome unknown.
 	idleTimeout = 30 * time.Second
+	// dialTimeout bounds connecting, looking the name up and the handshake included. A computer that has vanished answers
+	// nothing; a request that waits for it was not sent, and has better to do than to wait: somebody else may lead by now.
+	dialTimeout = time.Second
 	// stallTimeout bounds the silence in the middle of a reply's body.
 	stallTimeout = 15 * time.Second
 )
@@ -45,6 +48,8 @@ func newTransport(self peer.Identity) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
+			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			defer cancel()
 			conn, _, err := peer.Dial(ctx, self, peer.API, peer.Target{Address: to.address, Shard: to.shard, Node: to.node})
 			return conn, err
 		},

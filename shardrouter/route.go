@@ -22,6 +22,7 @@ type waiter struct {
 	until   time.Time // zero: has not waited yet
 	next    time.Duration
 	started func() // called once, when the wait begins
+	seen    bool   // some replica has answered meanwhile, if only that it does not lead
 }
 
 func (r *Router) newWaiter() *waiter {
@@ -71,7 +72,7 @@ func (r *Router) write(ctx context.Context, shard uint32, try attempt) error {
 	for {
 		to, term, err := r.leaderTarget(ctx, shard, refused, wait)
 		if err != nil {
-			return r.givenUp(shard, last)
+			return r.noLeader(shard, last, wait)
 		}
 		last = r.tryLeader(ctx, shard, to, try)
 		r.quiet.note(to.node, last)
@@ -223,6 +224,15 @@ func (r *Router) givenUp(shard uint32, last error) error {
 		return replica.Failure(wire.CodeNoLeader, "shard %d has no leader at the moment (last: %s): try again", shard, refusal.Detail)
 	}
 	return refusal
+}
+
+// noLeader is givenUp for a write that has waited for a leader. That an old leader could not be reached does not say that
+// nobody could.
+func (r *Router) noLeader(shard uint32, last error, wait *waiter) error {
+	if link := (*linkError)(nil); errors.As(last, &link) && wait.seen {
+		return replica.Failure(wire.CodeNoLeader, "shard %d has had no leader for %v (the last one known: %v): try again", shard, wait.limit, link)
+	}
+	return r.givenUp(shard, last)
 }
 
 // whyNoLeader says what this node knows of a shard that nobody leads.

@@ -27,7 +27,7 @@ type Config struct {
 	SlotFunction store.SlotFunction
 
 	RequestTimeout time.Duration // of one request, until its reply begins; default 10 s
-	LeaderWait     time.Duration // how long a request waits for its shard to have a leader; default 2 s
+	LeaderWait     time.Duration // how long a request waits for its shard to have a leader; default and most: see leaderWait
 	ReadAttempt    time.Duration // how long one replica may take for a read before another is asked; default 3 s
 	MaxValueBytes  int64         // largest value; default that of Local, else wire.MaxValueBytes
 	MaxRequests    int64         // in flight; more get 429; default 8192
@@ -44,7 +44,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.RequestTimeout, 10*time.Second)
-	setDefault(&c.LeaderWait, 2*time.Second)
+	c.LeaderWait = leaderWait(c.LeaderWait, c.RequestTimeout)
 	setDefault(&c.ReadAttempt, 3*time.Second)
 	if c.Local != nil {
 		setDefault(&c.MaxValueBytes, c.Local.MaxValueBytes())
@@ -65,6 +65,18 @@ func (c Config) withDefaults() Config {
 		c.Gatherer = gatherer
 	}
 	return c
+}
+
+// leaderWait bounds the wait for a leader by four fifths of a request's time, which is also the default. An election that is
+// lost once or twice, as it happens among few replicas, takes several times as long as one that is not: who gives up in the
+// middle of it refuses what could have been done. The last fifth is for the request itself: sent at the very end, its
+// outcome would be unknown.
+func leaderWait(wanted, request time.Duration) time.Duration {
+	most := request / 5 * 4
+	if wanted <= 0 {
+		return most
+	}
+	return min(wanted, most)
 }
 
 func setDefault[T int64 | time.Duration](field *T, value T) {
