@@ -34,6 +34,15 @@ func kills(t *testing.T) int {
 	return n
 }
 
+// percentile is the value that a part q of the list does not exceed, 0 of an empty one. With 20 values the 99th is the largest.
+func percentile(list []time.Duration, q float64) time.Duration {
+	if len(list) == 0 {
+		return 0
+	}
+	list = sorted(list)
+	return list[min(len(list)-1, int(q*float64(len(list))))]
+}
+
 func sorted(list []time.Duration) []time.Duration {
 	list = slices.Clone(list)
 	slices.Sort(list)
@@ -72,11 +81,16 @@ func TestLeaderChangesThroughHAProxy(t *testing.T) {
 		t.Errorf("replies by protocol: %v, %d connections in HTTP/2 refused: HTTP/2 was to be tried, and refused each time", w.carried, w.refused)
 	}
 	table(t, "leader changes under load of 8 writers", rows, names...)
-	if p50 := sorted(rows[names[5]]); len(p50) > 0 && p50[len(p50)/2] > 300*time.Millisecond {
-		t.Errorf("half of the kills stalled writes for %s or more beyond the election, want at most 300 ms", p50[len(p50)/2])
+	// A hand-over has no pause in it, only some six disk writes one after the other: 20 to 30 ms where nothing else runs, which
+	// is the goal. The median of 20 was 31 ms on a machine ten times overloaded; twice that is a pause, by a retry or a check.
+	if p50 := percentile(rows[names[1]], 0.5); p50 > 60*time.Millisecond {
+		t.Errorf("half of the hand-overs stalled writes for %s or more, want at most 60 ms", p50)
 	}
-	if p50 := sorted(rows[names[1]]); p50[len(p50)/2] > 150*time.Millisecond { // 20 ms on a quiet machine
-		t.Errorf("half of the hand-overs stalled writes for %s or more", p50[len(p50)/2])
+	// Once somebody leads, writes that wait go on at once; 300 ms is the goal. It is above HAProxy's pause before a second try
+	// (timeout connect, 200 ms), which a write may just have begun, and far below a check's second, which would mean that nobody
+	// told HAProxy. How long the election takes is not HAProxy's doing, so it is taken off.
+	if p99 := percentile(rows[names[5]], 0.99); p99 > 300*time.Millisecond {
+		t.Errorf("of 100 kills one stalled writes for %s or more beyond the election, want at most 300 ms", p99)
 	}
 }
 
