@@ -13,7 +13,7 @@ SEEDS    ?= 1-200
 ONLY     ?=
 TIME     ?= 60s
 
-.PHONY: jepsen soak sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images compose-v2-check build clean
+.PHONY: jepsen soak sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images readable compose-v2-check build clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -77,8 +77,14 @@ import-words: ## the whole Debian word list into 3 x 3 processes while leaders a
 deploy-tests: images ## HAProxy before real processes, and docker-compose.yml in containers (package haproxy, docker)
 	$(GO) test -tags deploy -count 1 -timeout 30m $(TESTFLAGS) -run '^($(DEPLOYED))$$' ./jepsen-lite
 
-images: ## the images that docker-compose.yml needs: pulled, or made from Debian packages where no registry is reachable
+images: readable ## the images that docker-compose.yml needs: pulled, or made from Debian packages where no registry is reachable
 	@deploy/images/make.sh
+
+# Files that docker-compose.yml mounts keep their owner and mode in the container, where other users read them.
+readable: ## fail if containers could not read what they mount (a clone under umask 077)
+	@unreadable=$$(find haproxy deploy/observe ! -perm -004 -o -type d ! -perm -001); if [ -n "$$unreadable" ]; then \
+		echo "containers mount these files and run as other users, who may not read them:"; echo "$$unreadable"; \
+		echo "let them: chmod -R a+rX haproxy deploy/observe"; exit 1; fi
 
 compose-v2-check: ## docker-compose.yml as docker compose v2 reads it, built from its Go module (minutes)
 	deploy/compose-v2-check.sh

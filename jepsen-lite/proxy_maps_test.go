@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,6 +49,7 @@ func rightInSpiteOfTheMap(ctx context.Context, t *testing.T, p *proxied) {
 		run.judge(ctx, t, p.h) // HAProxy did go by this map
 		t.Logf("map %s: %d requests, %d wrong answers", name, run.n.Load(), run.wrong.Load())
 	}
+	onlyReadsReuseConnections(ctx, t, p.h)
 	check(t, p.r.Start())
 	check(t, cluster.WaitFor(ctx, "the router to mend the map", func(ctx context.Context) error { return hasTrueMap(ctx, p.h) }))
 }
@@ -102,5 +105,35 @@ func setMap(ctx context.Context, t *testing.T, h *cluster.HAProxy, row func(slot
 		if strings.TrimSpace(reply) != "" {
 			t.Fatalf("%s: %s", step.line, reply)
 		}
+	}
+}
+
+// onlyReadsReuseConnections: no backend that takes writes keeps a connection for the next request, that without a row included.
+func onlyReadsReuseConnections(ctx context.Context, t *testing.T, h *cluster.HAProxy) {
+	t.Helper()
+	text, err := h.Command(ctx, "show servers conn", "")
+	check(t, err)
+	var column int
+	kept := map[string]int{} // by backend
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(strings.TrimPrefix(line, "#"))
+		if strings.HasPrefix(line, "#") {
+			column = slices.Index(fields, "idle_cur")
+			continue
+		}
+		if len(fields) > column && column > 0 {
+			backend, _, _ := strings.Cut(fields[0], "/")
+			idle, err := strconv.Atoi(fields[column])
+			check(t, err)
+			kept[backend] += idle
+		}
+	}
+	for backend, idle := range kept {
+		if reads := strings.HasSuffix(backend, "_r"); reads != (idle > 0) {
+			t.Errorf("HAProxy keeps %d idle connections of %s", idle, backend)
+		}
+	}
+	if len(kept) != 7 {
+		t.Errorf("show servers conn lists %v", kept)
 	}
 }
