@@ -82,9 +82,11 @@ func TestLeaderChangesThroughHAProxy(t *testing.T) {
 	}
 	table(t, "leader changes under load of 8 writers", rows, names...)
 	// A hand-over has no pause in it, only some six disk writes one after the other: 20 to 30 ms where nothing else runs, which
-	// is the goal. The median of 20 was 31 ms on a machine ten times overloaded; twice that is a pause, by a retry or a check.
-	if p50 := percentile(rows[names[1]], 0.5); p50 > 60*time.Millisecond {
-		t.Errorf("half of the hand-overs stalled writes for %s or more, want at most 60 ms", p50)
+	// is the goal. Three times that is a pause, by a retry or a check. Where the disk or the processor is so busy that writes stall
+	// without any event (the median of 20 hand-overs was 56 ms with seventeen times as much to run as can), three times that.
+	bound := max(60*time.Millisecond, 3*percentile(rows[names[0]], 0.5))
+	if p50 := percentile(rows[names[1]], 0.5); p50 > bound {
+		t.Errorf("half of the hand-overs stalled writes for %s or more, want at most %s", p50, bound)
 	}
 	// Once somebody leads, writes that wait go on at once; 300 ms is the goal. It is above HAProxy's pause before a second try
 	// (timeout connect, 200 ms), which a write may just have begun, and far below a check's second, which would mean that nobody
