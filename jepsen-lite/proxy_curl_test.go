@@ -25,8 +25,6 @@ import (
 	"github.com/kvorum/kvorum/wire"
 )
 
-import ()
-
 // curlRun is one process of curl that writes one key after the other, all of one slot, by itself repeating what it does by
 // itself. It sends no X-Request-Id: HAProxy gives each request that it gets one of its own, so two lines of its log with one
 // path and two ids are a request that the client repeated.
