@@ -25,19 +25,29 @@ type chart struct {
 
 	Width, Height int
 	PlotX, PlotW  int
-	Rectangles    []rectangle
+	Marks         []mark
 	Lines         []polyline
 	Labels        []label
 	Rules         []rule // axis and grid
 	y             int    // next free
 }
 
-type rectangle struct {
-	X, Y, W, H   float64
-	Class, Title string
+// mark is what the pointer is told about once, though it may be drawn in several parts.
+type mark struct {
+	Title string
+	Parts []rectangle
 }
 
-type polyline struct{ Points, Class, Title string }
+type rectangle struct {
+	X, Y, W, H float64
+	Class      string
+}
+
+// polyline has a gap wherever nothing was answered.
+type polyline struct {
+	Class, Title string
+	Parts        []string // points
+}
 
 type label struct {
 	X, Y        float64
@@ -119,14 +129,17 @@ func (c *chart) throughput(all []Operation) {
 	width := float64(chartWidth) / chartColumns
 	for i, n := range counts {
 		y := y0 + plotHeight
+		column := mark{Title: fmt.Sprintf("%s: %d applied, %d not applied, %d unknown", c.moment(c.start+int64(float64(i)/chartColumns*float64(c.end-c.start))), n[0], n[1], n[2])}
 		for k, class := range [3]string{"applied", "notapplied", "unknown"} {
 			height := plotHeight * float64(n[k]) / float64(top)
 			if n[k] == 0 {
 				continue
 			}
 			y -= height
-			title := fmt.Sprintf("%s: %d applied, %d not applied, %d unknown", c.moment(c.start+int64(float64(i)/chartColumns*float64(c.end-c.start))), n[0], n[1], n[2])
-			c.Rectangles = append(c.Rectangles, rectangle{chartLeft + float64(i)*width, y, max(0.5, width-0.6), height, class, title})
+			column.Parts = append(column.Parts, rectangle{chartLeft + float64(i)*width, y, max(0.5, width-0.6), height, class})
+		}
+		if column.Parts != nil {
+			c.Marks = append(c.Marks, column)
 		}
 	}
 	c.y += plotHeight + plotGap
@@ -162,6 +175,7 @@ func (c *chart) latency(all []Operation) {
 		class, title string
 		rank         float64
 	}{{"longest", "longest", 1}, {"p99", "99 %", 0.99}, {"median", "median", 0.5}} {
+		line := polyline{Class: q.class, Title: q.title}
 		var points []string
 		var last, lastY float64
 		flush := func() {
@@ -170,7 +184,7 @@ func (c *chart) latency(all []Operation) {
 				points[0] = pointAt(last-0.45, lastY)
 			}
 			if len(points) > 0 {
-				c.Lines = append(c.Lines, polyline{strings.Join(points, " "), q.class, q.title})
+				line.Parts = append(line.Parts, strings.Join(points, " "))
 			}
 			points = nil
 		}
@@ -185,6 +199,7 @@ func (c *chart) latency(all []Operation) {
 			points = append(points, pointAt(last, lastY))
 		}
 		flush()
+		c.Lines = append(c.Lines, line)
 	}
 	c.y += plotHeight + plotGap
 }

@@ -58,7 +58,7 @@ func (c *chart) lane(name string) {
 
 func (c *chart) bar(from, to int64, class, title string) {
 	x := c.x(from)
-	c.Rectangles = append(c.Rectangles, rectangle{x, float64(c.y) + 3, max(2.5, c.x(to)-x), laneHeight - 6, class, title})
+	c.Marks = append(c.Marks, mark{title, []rectangle{{x, float64(c.y) + 3, max(2.5, c.x(to)-x), laneHeight - 6, class}}})
 }
 
 // unavailable finds the windows between two answers that are far longer than usual (50 times the median and 1/200 of the
@@ -122,13 +122,19 @@ func (c *chart) lanes(all []Annotation) {
 			if i+1 < len(byLane[id]) {
 				room = c.x(byLane[id][i+1].Start)
 			}
-			c.bar(a.Start, end, class, fmt.Sprintf("%s %s: %s, at %s", a.Kind, a.Node, a.Text, c.moment(a.Start)))
+			title := "at " + c.moment(a.Start)
+			if end > a.Start {
+				title = "from " + c.moment(a.Start) + " to " + c.moment(end)
+			}
 			switch x, needed := c.x(a.Start), 6.8*float64(len(a.Text))+8; {
 			case c.x(end)-x > needed:
 				c.text(x+4, float64(c.y)+laneHeight*0.7, "inside", "%s", a.Text)
 			case room-c.x(end) > needed:
 				c.text(c.x(end)+6, float64(c.y)+laneHeight*0.7, "beside", "%s", a.Text)
-			} // else: in the title, for the pointer
+			default: // for the pointer
+				title = a.Text + ", " + title
+			}
+			c.bar(a.Start, end, class, title)
 		}
 		c.y += laneHeight
 	}

@@ -44,6 +44,10 @@ type Report struct {
 	Weak       int         // reads that asked for less than linearizable
 	Keys       []KeyReport // disagreements first, then violations, undecided, linearizable; within each the smallest history first
 	Elapsed    time.Duration
+
+	// Run may be set by who made the history, when more is to be said of the whole run than the history shows, such as
+	// "vacuous: only 12 writes". The pages begin with it, so that nobody takes "linearizable" for all there is.
+	Run string
 }
 
 // Options of Check. The zero value is fit for use.

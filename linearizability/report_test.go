@@ -62,6 +62,44 @@ func TestReportShowsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestReportBeginsWithTheRun: a linearizable history of a run that was not good is not announced as all there is.
+func TestReportBeginsWithTheRun(t *testing.T) {
+	h := History{Operations: []Operation{at(1, 2, put("a", 1))}}
+	r := Check(context.Background(), h.Operations, Options{})
+	r.Run = "vacuous: 1 write"
+	dir := t.TempDir()
+	if err := WriteReport(context.Background(), dir, h, r); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{reportPage: "<h1>vacuous: 1 write</h1>", reportText: "vacuous: 1 write\nThe history by itself is linearizable"} {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(content), want) || strings.Contains(string(content), "<h1>linearizable") {
+			t.Errorf("%s lacks %q:\n%s", name, want, content)
+		}
+	}
+}
+
+// TestChartSaysThingsOnce: what is written in the picture is not said again by the pointer, nor by each part of a column.
+func TestChartSaysThingsOnce(t *testing.T) {
+	lostPut := lost(40, put("a", 0))
+	h := History{Operations: []Operation{at(1, 2, put("a", 1)), at(3, 4, none()), lostPut}, Annotations: []Annotation{{Kind: "fault", Text: "pause s0n1", Start: 10, End: 20}}}
+	index, _, _ := reportOn(t, h, Options{})
+	svg := index[strings.Index(index, "<svg"):strings.Index(index, "</svg>")]
+	if n := strings.Count(svg, "pause s0n1"); n != 1 {
+		t.Errorf("the fault is told %d times", n)
+	}
+	seen := map[string]bool{}
+	for _, title := range regexp.MustCompile(`<title>([^<]*)</title>`).FindAllStringSubmatch(svg, -1) {
+		if seen[title[1]] {
+			t.Errorf("said twice: %s", title[1])
+		}
+		seen[title[1]] = true
+	}
+}
+
 // TestChartStaysInside: whatever the history, all is drawn inside of the picture, and the picture is well-formed.
 func TestChartStaysInside(t *testing.T) {
 	one := at(5, 5, put("a", 1))
@@ -72,7 +110,11 @@ func TestChartStaysInside(t *testing.T) {
 		"one": {Operations: []Operation{one}}, "unknown": {Operations: []Operation{lost(3, put("a", 0))}}, "far apart": far, "late": late, "usual": {Operations: w.history},
 	} {
 		c := newChart(h)
-		for _, r := range c.Rectangles {
+		var all []rectangle
+		for _, m := range c.Marks {
+			all = append(all, m.Parts...)
+		}
+		for _, r := range all {
 			if r.X < chartLeft-1 || r.X+r.W > chartLeft+chartWidth+3 || r.Y < 0 || r.Y+r.H > float64(c.Height) || !(r.W > 0) || !(r.H > 0) {
 				t.Errorf("%s: %+v is outside of %d x %d", name, r, c.Width, c.Height)
 			}

@@ -19,6 +19,9 @@ func (r Report) WriteSummary(w io.Writer) error {
 	for _, k := range r.Keys {
 		counts[k.Verdict]++
 	}
+	if r.Run != "" {
+		p.printf("%s\nThe history by itself is ", r.Run)
+	}
 	p.printf("%s: %d of %d operations judged (%d said nothing, %d weak reads) on %d keys in %s\n",
 		r.Verdict, r.Judged, r.Operations, r.Dropped, r.Weak, len(r.Keys), r.Elapsed.Round(time.Millisecond))
 	if r.Verdict == Linearizable {

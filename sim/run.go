@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 	"time"
 
 	lin "github.com/kvorum/kvorum/linearizability"
@@ -85,6 +86,19 @@ func (r *Result) Oracles() (list []string) {
 		}
 	}
 	return list
+}
+
+// Says is the verdict with its reason, for the pages of the run; "" if it is good.
+func (r *Result) Says() string {
+	switch r.Verdict {
+	case Good:
+		return ""
+	case Failed:
+		return "failed: " + strings.Join(r.Oracles(), ", ")
+	case Vacuous:
+		return fmt.Sprintf("vacuous: %d writes acknowledged, fewer than %d prove little", r.Writes, MinWrites)
+	}
+	return string(r.Verdict)
 }
 
 // MinWrites is how many acknowledged writes make a run worth something.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -29,15 +31,16 @@ const (
 	exitUndecided = 3
 )
 
+// description has the name by which the program was started.
 const description = `Runs kvorum in simulated worlds: the very program that serves, one WebAssembly machine per node, with faults
 drawn from a seed. A run repeats bit for bit.
 
-    kvsim run --seed 42                 # one world; what it was goes to --out
-    kvsim campaign --seeds 1-200        # many
-    kvsim replay DIR                    # the run of a folder again, or of a schedule file
-    kvsim shrink DIR                    # the smallest schedule that still fails
+    %[1]s run --seed 42                 # one world; what it was goes to --out
+    %[1]s campaign --seeds 1-200        # many
+    %[1]s replay DIR                    # the run of a folder again, or of a schedule file
+    %[1]s shrink DIR                    # the smallest schedule that still fails
 
-Exit codes:
+Exit codes ("go run" makes 1 of all but 0: make build puts the programs into bin/):
   0  all good
   1  an oracle fired; for hunt: the patch was caught; for twice: two runs differ
   2  wrong usage, or the patch does not apply or build
@@ -59,6 +62,7 @@ type cli struct {
 // program is what commands share.
 type program struct {
 	ctx            context.Context
+	name           string // how to start it again
 	stdout, stderr io.Writer
 }
 
@@ -74,13 +78,24 @@ type usageError struct{ error }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, startedAs(os.Args[0]), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+// runFolder matches where "go run" starts programs: a temporary folder, or one of the build cache.
+var runFolder = regexp.MustCompile(`/go-build|/[0-9a-f]{64}-d/`)
+
+// startedAs is what to type to start the program again, which is not a path that nobody typed.
+func startedAs(path string) string {
+	if runFolder.MatchString(filepath.ToSlash(path)) {
+		return "go run ./cmd/kvsim"
+	}
+	return path
+}
+
+func run(ctx context.Context, name string, args []string, stdout, stderr io.Writer) (code int) {
 	var c cli
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("kvsim"), kong.Description(description), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.UsageOnError())
+	parser, err := kong.New(&c, kong.Name(name), kong.Description(fmt.Sprintf(description, name)), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.UsageOnError())
 	if err != nil {
 		fmt.Fprintln(stderr, "kvsim:", err)
 		return exitUsage
@@ -93,7 +108,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		return exited
 	}
 	if err == nil {
-		err = parsed.Run(&program{ctx, stdout, stderr})
+		err = parsed.Run(&program{ctx, name, stdout, stderr})
 	} else {
 		err = usageError{err}
 	}
@@ -104,7 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	case errors.As(err, &verdict):
 		return verdict.code
 	case errors.As(err, new(usageError)):
-		fmt.Fprintf(stderr, "kvsim: %v\nTry 'kvsim --help'.\n", err)
+		fmt.Fprintf(stderr, "kvsim: %v\nTry '%s --help'.\n", err, name)
 		return exitUsage
 	}
 	fmt.Fprintf(stderr, "kvsim: %v\n", err)
@@ -149,7 +164,7 @@ func (w world) defaults() (schedule.Defaults, error) {
 		d.All = true
 		for _, id := range strings.Split(w.Faults, ",") {
 			if !known[id] {
-				return d, usagef("no fault class %q: kvsim faults lists them", id)
+				return d, usagef("no fault class %q: the command faults lists them", id)
 			}
 			d.Classes = append(d.Classes, id)
 		}

@@ -61,7 +61,10 @@ func (p *program) tell(r *sim.Result, out string) {
 	}
 	p.say("written to %s", out)
 	if r.Verdict != sim.Good {
-		p.say("again:   kvsim replay %s\nsmaller: kvsim shrink %s", out, out)
+		p.say("again:   %s replay %s", p.name, out)
+		if r.Verdict == sim.Failed {
+			p.say("smaller: %s shrink %s", p.name, out)
+		}
 	}
 }
 

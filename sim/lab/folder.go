@@ -52,6 +52,8 @@ func (f *Folder) Log() io.Writer { return f.text }
 // Finish writes schedule, result, history and the report.
 func (f *Folder) Finish(s *schedule.Schedule, r *sim.Result) error {
 	history := lin.History{Model: lin.Kvorum, Operations: r.History, Annotations: r.Annotations}
+	report := *r.Report
+	report.Run = r.Says() // a linearizable history does not make a good run
 	return errors.Join(
 		f.text.Flush(), f.log.Close(),
 		f.write(ScheduleFile, s.Write),
@@ -62,7 +64,7 @@ func (f *Folder) Finish(s *schedule.Schedule, r *sim.Result) error {
 		}),
 		f.write(HistoryFile, func(w io.Writer) error { return rig.WriteHistory(w, history) }),
 		f.write(CommitsFile, func(w io.Writer) error { return writeCommits(w, r) }),
-		lin.WriteReport(context.Background(), filepath.Join(f.path, ReportFolder), history, *r.Report),
+		lin.WriteReport(context.Background(), filepath.Join(f.path, ReportFolder), history, report),
 	)
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	lin "github.com/kvorum/kvorum/linearizability"
 	"github.com/kvorum/kvorum/sim"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
@@ -40,6 +41,26 @@ func TestFolderIsReplacedOnlyIfOurs(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(path, LogFile)); err != nil {
 		t.Errorf("a stranger's file is gone: %v", err)
+	}
+}
+
+// TestReportSaysWhatTheRunWas: the page of a vacuous run begins with that, however linearizable its history.
+func TestReportSaysWhatTheRunWas(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run")
+	folder, err := NewFolder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &sim.Result{Verdict: sim.Vacuous, Writes: 3, Report: &lin.Report{Verdict: lin.Linearizable}}
+	if err := folder.Finish(&schedule.Schedule{}, r); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(path, ReportFolder, "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "<h1>vacuous: 3 writes acknowledged"; !strings.Contains(string(page), want) {
+		t.Errorf("the page lacks %q", want)
 	}
 }
 
