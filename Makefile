@@ -13,13 +13,13 @@ SEEDS    ?= 1-200
 ONLY     ?=
 TIME     ?= 60s
 
-.PHONY: jepsen soak sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words deploy-tests haproxy-kills images readable compose-v2-check build clean
+.PHONY: jepsen soak sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images readable compose-v2-check build clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
-build: ## bin/kvorum
-	$(GO) build -o bin/kvorum ./cmd/kvorum
+build: ## all programs, into bin/
+	$(GO) build -o bin/ ./cmd/...
 
 check: fmt vet staticcheck test ## all but the slow ones: fmt, vet, staticcheck, test
 
@@ -71,6 +71,9 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
+compose-words: images ## the whole Debian word list through HAProxy into containers while leaders are killed (package wamerican, docker)
+	KVORUM_FULL=1 $(GO) test -tags deploy -count 1 -v -timeout 30m -run "^TestCompose\$$/^(up_from_nothing|through_HAProxy|words|down_and_up)\$$" ./jepsen-lite
+
 import-words: ## the whole Debian word list into 3 x 3 processes while leaders are killed (package wamerican)
 	KVORUM_FULL=1 $(GO) test -count 1 -v -timeout 30m -run Word ./jepsen-lite
 
@@ -86,7 +89,7 @@ readable: ## fail if containers could not read what they mount (a clone under um
 		echo "containers mount these files and run as other users, who may not read them:"; echo "$$unreadable"; \
 		echo "let them: chmod -R a+rX haproxy deploy/observe"; exit 1; fi
 
-compose-v2-check: ## docker-compose.yml as docker compose v2 reads it, built from its Go module (minutes)
+compose-v2-check: ## docker-compose.yml read and run by docker compose v2, built from its Go module (minutes)
 	deploy/compose-v2-check.sh
 
 haproxy-kills: ## 200 kills of leaders while 8 clients write through HAProxy: no write is executed twice (package haproxy)

@@ -4,15 +4,11 @@ package jepsenlite
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +19,9 @@ import (
 const (
 	projectFolder = ".."
 	maxImage      = 25_000_000 // bytes
-	idleFor       = 20 * time.Second
+	kvorumImage   = "kvorum/kvorum:local"
+	idleFor       = 30 * time.Second // a health check of each container falls into it, whenever it begins
+	idleLimit     = 0.15             // of one core
 	downGoal      = 15 * time.Second
 )
 
@@ -65,7 +63,10 @@ func TestCompose(t *testing.T) {
 		{"up from nothing", upFromNothing},
 		{"containers", containersAreHardened},
 		{"through HAProxy", throughHAProxy},
+		{"in step", routerKeepsHAProxyInStep},
 		{"idle", idleIsCheap},
+		{"healthy", allBecomeHealthy},
+		{"memory", quotaIsBelowTheLimit},
 		{"observe", dashboardIsTrue},
 		{"kill leaders", writesAfterKills},
 		{"words", wordsThroughHAProxy},
@@ -124,88 +125,31 @@ func (d *deployed) leader(ctx context.Context, t *testing.T, shard uint32, but .
 	return leader
 }
 
+// upFromNothing does what a user does: make images, and compose's "up -d" with a project name and two ports.
 func upFromNothing(ctx context.Context, t *testing.T, d *deployed) {
 	start := time.Now()
 	made, err := d.Images(ctx)
 	check(t, err)
 	t.Logf("make images: %s\n%s", time.Since(start).Round(100*time.Millisecond), made)
-	start = time.Now()
-	_, err = d.Do(ctx, "build", "s0n0")
-	check(t, err)
-	t.Logf("build of the kvorum image: %s", time.Since(start).Round(100*time.Millisecond))
+	built := "with the build of the kvorum image"
+	if _, err := d.Docker(ctx, "image", "inspect", kvorumImage); err == nil { // of which sources? "up" would take it as it is
+		start, built = time.Now(), "the kvorum image was there"
+		_, err = d.Do(ctx, "build", "s0n0")
+		check(t, err)
+		t.Logf("build of the kvorum image: %s", time.Since(start).Round(100*time.Millisecond))
+	}
 	start = time.Now()
 	check(t, d.Up(ctx))
 	up := time.Since(start)
 	d.ready(ctx, t)
-	t.Logf("up -d: %s; from nothing to nine ready replicas behind HAProxy: %s", up.Round(100*time.Millisecond), time.Since(start).Round(100*time.Millisecond))
-}
-
-// container is what matters here of docker inspect.
-type container struct {
-	Image  string
-	Config struct {
-		User   string
-		Labels map[string]string
-	}
-	HostConfig struct {
-		ReadonlyRootfs bool
-		CapAdd         []string
-		CapDrop        []string
-		SecurityOpt    []string
-		Privileged     bool
-		Memory         int64
-		PidsLimit      int64
-		RestartPolicy  struct{ Name string }
-	}
-	NetworkSettings struct {
-		Ports map[string][]struct{ HostIp, HostPort string } //nolint:revive // the engine's names
-	}
-}
-
-func containersAreHardened(ctx context.Context, t *testing.T, d *deployed) {
-	published := map[string]string{}
-	for _, service := range d.Services() {
-		id, err := d.Container(ctx, service)
-		check(t, err)
-		out, err := d.Docker(ctx, "inspect", id)
-		check(t, err)
-		var found []container
-		check(t, json.Unmarshal([]byte(out), &found))
-		c := found[0]
-		host := c.HostConfig
-		if user, _, _ := strings.Cut(c.Config.User, ":"); user == "" || user == "0" || user == "root" {
-			t.Errorf("%s runs as %q", service, c.Config.User)
-		}
-		if !host.ReadonlyRootfs || host.Privileged || len(host.CapAdd) > 0 || !slices.Contains(host.CapDrop, "ALL") ||
-			!slices.ContainsFunc(host.SecurityOpt, func(o string) bool { return strings.HasPrefix(o, "no-new-privileges") }) {
-			t.Errorf("%s is not hardened: %+v", service, host)
-		}
-		if host.Memory == 0 || host.PidsLimit <= 0 || host.RestartPolicy.Name != "unless-stopped" {
-			t.Errorf("%s lacks limits or a restart policy: %+v", service, host)
-		}
-		for port, bindings := range c.NetworkSettings.Ports {
-			for _, b := range bindings {
-				published[service+" "+port] = net.JoinHostPort(b.HostIp, b.HostPort)
-			}
-		}
-		if service == "s0n0" {
-			checkImage(ctx, t, d, c.Image)
-		}
-	}
-	if len(published) != 2 || published["haproxy 8080/tcp"] != d.API || published["haproxy 8404/tcp"] != d.Ops {
-		t.Errorf("published: %v; want only HAProxy's 8080 at %s and 8404 at %s", published, d.API, d.Ops)
-	}
-}
-
-func checkImage(ctx context.Context, t *testing.T, d *deployed, image string) {
-	out, err := d.Docker(ctx, "image", "inspect", "-f", "{{.Size}} {{.Config.User}} {{len .Config.Labels}}", image)
+	t.Logf("up -d: %s; from nothing to nine ready replicas behind HAProxy: %s (%s)", up.Round(100*time.Millisecond), time.Since(start).Round(100*time.Millisecond), built)
+	running, err := d.Running(ctx)
 	check(t, err)
-	fields := strings.Fields(out)
-	size, err := strconv.Atoi(fields[0])
-	check(t, err)
-	t.Logf("image of kvorum: %.1f MB, user %s, %s labels", float64(size)/1e6, fields[1], fields[2])
-	if size >= maxImage || fields[1] != "65532:65532" || fields[2] == "0" {
-		t.Errorf("the image is not as it should be: %s", out)
+	want := d.Services()
+	slices.Sort(running)
+	slices.Sort(want)
+	if len(want) != 11 || !slices.Equal(running, want) {
+		t.Errorf("running: %d containers %v, want %d: %v", len(running), running, len(want), want)
 	}
 }
 
@@ -226,12 +170,11 @@ func throughHAProxy(ctx context.Context, t *testing.T, d *deployed) {
 	}
 }
 
-// idleIsCheap measures nobody's work. Other tests use the machine at the same time, which makes each wake-up dearer: so what
-// fails the test is far above the goal.
+// idleIsCheap measures nobody's work, by the containers' cgroups. The goal is 10 % of a core. What fails the test lies above,
+// as the same work takes more CPU time on a machine whose cores are slower, or shared with others.
 func idleIsCheap(ctx context.Context, t *testing.T, d *deployed) {
 	before, err := d.CPU(ctx, d.Services()...)
 	check(t, err)
-	start := time.Now()
 	select {
 	case <-time.After(idleFor):
 	case <-ctx.Done():
@@ -239,85 +182,14 @@ func idleIsCheap(ctx context.Context, t *testing.T, d *deployed) {
 	}
 	after, err := d.CPU(ctx, d.Services()...)
 	check(t, err)
-	part := float64(after-before) / float64(time.Since(start))
+	part := 0.0
+	for service, now := range after { // each over its own time: on a busy machine the engine takes seconds to tell of all
+		part += float64(now.Used-before[service].Used) / float64(now.Read.Sub(before[service].Read))
+	}
 	t.Logf("idle: the %d containers use %.1f %% of a core", len(d.Services()), 100*part)
-	if part > 0.2 {
-		t.Errorf("idle containers use %.0f %% of a core", 100*part)
+	if part > idleLimit {
+		t.Errorf("idle containers use %.1f %% of a core, want at most %.0f", 100*part, 100*idleLimit)
 	}
-}
-
-// wordsThroughHAProxy imports the word list while each shard's leader is killed and started again.
-func wordsThroughHAProxy(ctx context.Context, t *testing.T, d *deployed) {
-	words := readWords(t)
-	start := time.Now()
-	im := startImport(ctx, d.kv, words)
-	quarter := len(words) / 4
-	for shard := range uint32(3) {
-		end := quarter * int(shard+1)
-		im.allow(end)
-		before, err := im.waitAcked(end - quarter/2)
-		check(t, err)
-		leader := d.leader(ctx, t, shard)
-		id, err := d.Container(ctx, leader)
-		check(t, err)
-		im.allow(end + quarter/2) // there is work while the shard has no leader
-		_, err = d.Docker(ctx, "kill", "-s", "KILL", id)
-		check(t, err)
-		next := d.leader(ctx, t, shard, leader)
-		_, err = d.Docker(ctx, "start", id)
-		check(t, err)
-		d.ready(ctx, t)
-		after, err := im.waitAcked(0)
-		check(t, err)
-		if before == 0 || after == len(words) {
-			t.Fatalf("the kill of %s lies outside of the import: %d and %d of %d acknowledged", leader, before, after, len(words))
-		}
-		t.Logf("shard %d: %s killed at acknowledgement %d, %s leads, all ready again at %d", shard, leader, before, next, after)
-	}
-	im.allow(len(words))
-	acked, err := im.waitAcked(len(words))
-	check(t, err)
-	im.done.Wait()
-	t.Logf("%d words imported in %s", acked, time.Since(start).Round(time.Millisecond))
-	d.readWordsBack(ctx, t, words)
-}
-
-// readWordsBack reads every word by its key and all of them as a listing, through HAProxy.
-func (d *deployed) readWordsBack(ctx context.Context, t *testing.T, words []word) {
-	t.Helper()
-	start := time.Now()
-	work := make(chan word, len(words))
-	for _, w := range words {
-		work <- w
-	}
-	close(work)
-	var all sync.WaitGroup
-	for range readers {
-		all.Go(func() {
-			for w := range work {
-				item, err := d.kv.Get(ctx, w.key)
-				if err != nil || string(item.Value) != w.value {
-					t.Errorf("%q reads %q, %v; want %q", w.key, item.Value, err, w.value)
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	want := make(map[string]string, len(words))
-	for _, w := range words {
-		want[w.key] = w.value
-	}
-	for item, err := range d.kv.List(ctx, client.ListOptions{PageSize: 20_000}) {
-		check(t, err)
-		if want[item.Key] == string(item.Value) {
-			delete(want, item.Key)
-		}
-	}
-	if len(want) != 0 {
-		t.Errorf("the listing lacks %d words", len(want))
-	}
-	t.Logf("%d words read back, by key and as a listing, in %s", len(words), time.Since(start).Round(time.Millisecond))
 }
 
 // downAndUpKeepsData removes all containers; the volumes hold the data.
@@ -329,10 +201,12 @@ func downAndUpKeepsData(ctx context.Context, t *testing.T, d *deployed) {
 	start = time.Now()
 	check(t, d.Up(ctx))
 	d.ready(ctx, t)
+	up := time.Since(start)
 	if down > downGoal { // HAProxy would wait 20 s for the test's own idle connections
 		t.Errorf("down took %s, want at most %s", down, downGoal)
 	}
-	t.Logf("down: %s; up again and ready: %s", down.Round(100*time.Millisecond), time.Since(start).Round(100*time.Millisecond))
+	d.inStep(ctx, t, 0)
+	t.Logf("down: %s; up again and ready: %s", down.Round(100*time.Millisecond), up.Round(100*time.Millisecond))
 	read, err := d.kv.Get(ctx, "demo:a")
 	check(t, err)
 	if string(read.Value) != "kept demo:a" {

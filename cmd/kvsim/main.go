@@ -40,11 +40,12 @@ drawn from a seed. A run repeats bit for bit.
     %[1]s replay DIR                    # the run of a folder again, or of a schedule file
     %[1]s shrink DIR                    # the smallest schedule that still fails
 
-Exit codes ("go run" makes 1 of all but 0: make build puts the programs into bin/):
+Exit codes:
   0  all good
   1  an oracle fired; for hunt: the patch was caught; for twice: two runs differ
   2  wrong usage, or the patch does not apply or build
-  3  undecided, or the run proves nothing (too few writes, a fault or probe never seen)`
+  3  undecided, or the run proves nothing (too few writes, a fault or probe never seen)
+"go run" makes 1 of all but 0; a program built with "go build ./cmd/kvsim" does not.`
 
 type cli struct {
 	Run      runCmd      `cmd:"" help:"Run one world."`

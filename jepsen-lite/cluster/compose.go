@@ -3,19 +3,13 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/kvorum/kvorum/network"
 )
 
 // ErrNoDocker: there is no engine, or no compose, that could be asked.
@@ -28,7 +22,8 @@ type Compose struct {
 
 	folder  string
 	command []string
-	env     []string
+	env     []string // what a user gives: the two ports, and nothing else that docker-compose.yml reads
+	observe []string // the port of Prometheus besides
 }
 
 // NewCompose starts nothing. folder holds docker-compose.yml.
@@ -49,11 +44,20 @@ func NewCompose(ctx context.Context, folder, project string) (*Compose, error) {
 	}
 	c := &Compose{
 		Project: project, API: loopback(ports[0]), Ops: loopback(ports[1]), Prometheus: loopback(ports[2]),
-		folder: folder, command: append(command, "-p", project, "--profile", "observe"),
+		folder: folder, command: append(command, "-p", project),
 	}
-	c.env = append(os.Environ(),
-		fmt.Sprintf("KVORUM_PORT=%d", ports[0]), fmt.Sprintf("KVORUM_OPS_PORT=%d", ports[1]), fmt.Sprintf("KVORUM_PROMETHEUS_PORT=%d", ports[2]))
+	c.env = append(withoutSettings(os.Environ()), fmt.Sprintf("KVORUM_PORT=%d", ports[0]), fmt.Sprintf("KVORUM_OPS_PORT=%d", ports[1]))
+	c.observe = append(slices.Clone(c.env), fmt.Sprintf("KVORUM_PROMETHEUS_PORT=%d", ports[2]))
 	return c, nil
+}
+
+// withoutSettings takes away what docker-compose.yml or compose itself would read: a test must not pass because of a setting
+// that its caller happens to have.
+func withoutSettings(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(setting string) bool {
+		name, _, _ := strings.Cut(setting, "=")
+		return strings.HasPrefix(name, "KVORUM_") || strings.HasPrefix(name, "COMPOSE_") || strings.HasSuffix(name, "_IMAGE")
+	})
 }
 
 // Services of docker-compose.yml that run without a profile.
@@ -75,17 +79,22 @@ func (c *Compose) Nodes() []string {
 
 // Images runs `make images`.
 func (c *Compose) Images(ctx context.Context) (string, error) {
-	return c.run(ctx, "make", "--no-print-directory", "images")
+	return c.run(ctx, c.env, "make", "--no-print-directory", "images")
 }
 
 // Do runs a compose command on the project, such as "stop", "s0n0".
 func (c *Compose) Do(ctx context.Context, arguments ...string) (string, error) {
-	return c.run(ctx, c.command[0], slices.Concat(c.command[1:], arguments)...)
+	return c.run(ctx, c.env, c.command[0], slices.Concat(c.command[1:], arguments)...)
 }
 
-// Up starts all that needs no profile.
+// Observe runs a compose command with the profile observe.
+func (c *Compose) Observe(ctx context.Context, arguments ...string) (string, error) {
+	return c.run(ctx, c.observe, c.command[0], slices.Concat(c.command[1:], []string{"--profile", "observe"}, arguments)...)
+}
+
+// Up is what a user types, and nothing more: no service is named.
 func (c *Compose) Up(ctx context.Context) error {
-	_, err := c.Do(ctx, append([]string{"up", "-d"}, c.Services()...)...)
+	_, err := c.Do(ctx, "up", "-d")
 	return err
 }
 
@@ -103,73 +112,22 @@ func (c *Compose) Container(ctx context.Context, service string) (string, error)
 
 // Docker runs a docker command.
 func (c *Compose) Docker(ctx context.Context, arguments ...string) (string, error) {
-	return c.run(ctx, "docker", arguments...)
+	return c.run(ctx, c.env, "docker", arguments...)
 }
 
 // Remove removes containers, networks and volumes of the project, and nothing else.
 func (c *Compose) Remove(ctx context.Context) error {
-	_, err := c.Do(ctx, "down", "-v", "--remove-orphans", "-t", "2")
+	_, err := c.Observe(ctx, "down", "-v", "--remove-orphans", "-t", "2")
 	return err
 }
 
-func (c *Compose) run(ctx context.Context, program string, arguments ...string) (string, error) {
+func (c *Compose) run(ctx context.Context, env []string, program string, arguments ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, arguments...)
-	cmd.Dir, cmd.Env = c.folder, c.env
+	cmd.Dir, cmd.Env = c.folder, env
 	var out, failed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &failed
 	if err := cmd.Run(); err != nil {
 		return out.String(), fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(program), strings.Join(arguments, " "), err, out.Bytes(), failed.Bytes())
 	}
 	return out.String(), nil
-}
-
-// CPU is what the containers of the given services have used so far. What the engine itself uses for them is not in it.
-func (c *Compose) CPU(ctx context.Context, services ...string) (time.Duration, error) {
-	socket := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://")
-	if socket == "" {
-		socket = "/var/run/docker.sock"
-	}
-	engine := &http.Client{Transport: &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return network.Dial(ctx, "unix:"+socket) },
-		DisableKeepAlives: true,
-	}}
-	total := time.Duration(0)
-	for _, service := range services {
-		id, err := c.Container(ctx, service)
-		if err != nil {
-			return 0, err
-		}
-		used, err := cpuOf(ctx, engine, id)
-		if err != nil {
-			return 0, fmt.Errorf("statistics of %s: %w", service, err)
-		}
-		total += used
-	}
-	return total, nil
-}
-
-func cpuOf(ctx context.Context, engine *http.Client, id string) (time.Duration, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/containers/"+id+"/stats?stream=false&one-shot=true", nil)
-	if err != nil {
-		return 0, err
-	}
-	response, err := engine.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	var stats struct {
-		CPU struct {
-			Usage struct {
-				Total uint64 `json:"total_usage"` // ns
-			} `json:"cpu_usage"`
-		} `json:"cpu_stats"`
-	}
-	if err := json.NewDecoder(response.Body).Decode(&stats); err != nil {
-		return 0, err
-	}
-	if stats.CPU.Usage.Total == 0 {
-		return 0, fmt.Errorf("the engine answers %s without a figure", response.Status)
-	}
-	return time.Duration(stats.CPU.Usage.Total), nil
 }
