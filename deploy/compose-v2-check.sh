@@ -27,7 +27,7 @@ project=kvorum-v2-$$
 compose() { "$program" -p "$project" "$@"; }
 trap 'compose down -v --remove-orphans -t 2 >/dev/null 2>&1' EXIT
 url=http://127.0.0.1:$KVORUM_PORT/v1/kv/user:a
-curls() { curl -sS --fail --retry 60 --retry-delay 1 --retry-all-errors "$@"; } # until there are leaders
+curls() { curl -s --fail --retry 60 --retry-delay 1 --retry-all-errors "$@"; } # until there are leaders
 
 ups() { # ups WHAT: up -d, and what it left
 	local start=$SECONDS running

@@ -139,7 +139,7 @@ func cpuOf(ctx context.Context, engine *http.Client, id string) (Usage, error) {
 	defer response.Body.Close()
 	var stats struct {
 		Read time.Time
-		CPU struct {
+		CPU  struct {
 			Usage struct {
 				Total uint64 `json:"total_usage"` // ns
 			} `json:"cpu_usage"`
