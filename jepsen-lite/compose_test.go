@@ -143,13 +143,15 @@ func upFromNothing(ctx context.Context, t *testing.T, d *deployed) {
 	up := time.Since(start)
 	d.ready(ctx, t)
 	t.Logf("up -d: %s; from nothing to nine ready replicas behind HAProxy: %s (%s)", up.Round(100*time.Millisecond), time.Since(start).Round(100*time.Millisecond), built)
-	running, err := d.Running(ctx)
+	states, err := d.States(ctx)
 	check(t, err)
-	want := d.Services()
-	slices.Sort(running)
+	var want []string
+	for _, service := range d.Services() {
+		want = append(want, service+" running")
+	}
 	slices.Sort(want)
-	if len(want) != 11 || !slices.Equal(running, want) {
-		t.Errorf("running: %d containers %v, want %d: %v", len(running), running, len(want), want)
+	if len(want) != 11 || !slices.Equal(states, want) {
+		t.Errorf("there are %d containers, %q; want %d, %q", len(states), states, len(want), want)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,11 +91,12 @@ func upIn(statistics io.Reader, backend string) (up []string, err error) {
 	return up, nil
 }
 
-// Running are the services of the project whose containers run, as the engine says.
-func (c *Compose) Running(ctx context.Context) ([]string, error) {
-	out, err := c.Docker(ctx, "ps", "--filter", "label=com.docker.compose.project="+c.Project, "--filter", "status=running",
-		"--format", `{{.Label "com.docker.compose.service"}}`)
-	return strings.Fields(out), err
+// States are the containers of the project, each as "service state", sorted: such as "router running".
+func (c *Compose) States(ctx context.Context) ([]string, error) {
+	out, err := c.Docker(ctx, "ps", "-a", "--filter", "label=com.docker.compose.project="+c.Project, "--format", `{{.Label "com.docker.compose.service"}} {{.State}}`)
+	states := strings.Split(strings.TrimSpace(out), "\n")
+	slices.Sort(states)
+	return states, err
 }
 
 // Usage is what a container has used of the CPUs since its start, and when that was read.
