@@ -11,12 +11,9 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/kvorum/kvorum/network"
 )
@@ -32,19 +29,21 @@ func (c *Compose) Metric(ctx context.Context, service, name string) (float64, er
 	if err != nil {
 		return 0, err
 	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
-	if err != nil {
-		return 0, fmt.Errorf("metrics of %s: %w", service, err)
+	return metricIn(text, name)
+}
+
+// metricIn finds the one sample of a metric in Prometheus's text format.
+func metricIn(text, name string) (float64, error) {
+	var values []string
+	for line := range strings.Lines(text) {
+		if series, value, found := strings.Cut(strings.TrimSpace(line), " "); found && (series == name || strings.HasPrefix(series, name+"{")) {
+			values = append(values, value)
+		}
 	}
-	series := families[name].GetMetric()
-	if len(series) != 1 {
-		return 0, fmt.Errorf("%s of %s has %d series", name, service, len(series))
+	if len(values) != 1 {
+		return 0, fmt.Errorf("%s has %d series", name, len(values))
 	}
-	if families[name].GetType() == dto.MetricType_COUNTER {
-		return series[0].GetCounter().GetValue(), nil
-	}
-	return series[0].GetGauge().GetValue(), nil
+	return strconv.ParseFloat(values[0], 64)
 }
 
 // Writers are the servers that HAProxy's statistics show as up in a shard's write backend, but for the backup servers "-any":
@@ -54,7 +53,8 @@ func (c *Compose) Writers(ctx context.Context, shard uint32) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	request.Close = true // the next question comes with a client of its own
+	response, err := newHTTPClient().Do(request)
 	if err != nil {
 		return nil, err
 	}
