@@ -72,7 +72,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	done
 
 compose-words: images ## the whole Debian word list through HAProxy into containers while leaders are killed (package wamerican, docker)
-	KVORUM_FULL=1 $(GO) test -tags deploy -count 1 -v -timeout 30m -run "^TestCompose\$$/^(up_from_nothing|through_HAProxy|words|down_and_up)\$$" ./jepsen-lite
+	KVORUM_FULL=1 $(GO) test -tags deploy -count 1 -v -timeout 40m -run "^TestCompose\$$/^(up_from_nothing|through_HAProxy|words|down_and_up)\$$" ./jepsen-lite
 
 import-words: ## the whole Debian word list into 3 x 3 processes while leaders are killed (package wamerican)
 	KVORUM_FULL=1 $(GO) test -count 1 -v -timeout 30m -run Word ./jepsen-lite

@@ -33,7 +33,7 @@ type deployed struct {
 
 // TestCompose runs docker-compose.yml as it is: from an engine that may hold no image to words that survive.
 func TestCompose(t *testing.T) {
-	ctx := within(t, 12*time.Minute)
+	ctx := within(t, 25*time.Minute) // the whole word list takes 12 on a busy machine
 	c, err := cluster.NewCompose(ctx, projectFolder, fmt.Sprintf("kvorum-test-%d", os.Getpid()))
 	if errors.Is(err, cluster.ErrNoDocker) {
 		skip(t, err.Error())
