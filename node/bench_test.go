@@ -1,3 +1,5 @@
+//go:build unix
+
 package node
 
 import (
@@ -8,7 +10,9 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -68,6 +72,7 @@ func getFrom(b *testing.B, address string) {
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	var clients sync.WaitGroup
+	before := processorTime(b)
 	b.ResetTimer()
 	for range floorConnections {
 		clients.Go(func() {
@@ -89,6 +94,18 @@ func getFrom(b *testing.B, address string) {
 	clients.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "GET/s")
+	used := processorTime(b) - before
+	b.ReportMetric(float64(used.Nanoseconds())/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(used.Seconds()/b.Elapsed().Seconds(), "cores")
+}
+
+// processorTime is what this process has used so far, the client's side of the benchmark included.
+func processorTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 var rawRequest = []byte("GET /v1/kv/key HTTP/1.1\r\nHost: bench\r\n\r\n")
