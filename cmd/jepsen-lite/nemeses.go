@@ -14,7 +14,7 @@ type nemesesCmd struct{}
 func (nemesesCmd) Run(p *program) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "FAMILY\tNAME\tNEEDS\tWHAT")
-	place := nemesis.Place{ThroughProxy: true}
+	place := nemesis.Place{ThroughProxy: true, Replicas: replicas}
 	for _, family := range nemesis.Families() {
 		for _, n := range nemesis.List() {
 			if n.Family != family {

@@ -91,7 +91,7 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 	if err := c.places(&config); err != nil {
 		return config, err
 	}
-	place := nemesis.Place{ThroughProxy: c.Through == trial.ThroughHAProxy}
+	place := nemesis.Place{ThroughProxy: c.Through == trial.ThroughHAProxy, Replicas: replicas}
 	if config.Nemeses, config.LeftOut, err = place.Select(c.Nemesis); err != nil {
 		return config, err
 	}

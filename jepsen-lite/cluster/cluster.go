@@ -66,26 +66,33 @@ func New(opt Options) (*Cluster, error) {
 		}
 	}
 	c := &Cluster{opt: opt}
-	for shard := range opt.Shards {
-		for replica := range opt.Replicas {
-			name := fmt.Sprintf("s%dn%d", shard, replica)
-			n := &Node{
-				Name: name, Shard: uint32(shard), Data: filepath.Join(opt.Dir, name), LogFile: filepath.Join(opt.Dir, name+".log"),
-				binary: opt.Binary, http: newHTTPClient(),
-			}
-			if opt.Place == nil {
-				n.Peer, n.API, ports = loopback(ports[0]), loopback(ports[1]), ports[2:]
-			} else {
-				at := opt.Place(name)
-				n.Peer, n.API, n.before = address(at.Host, peerPort), address(at.Host, apiPort), at.Command
-			}
-			c.Nodes = append(c.Nodes, n)
+	for i, name := range Names(opt.Shards, opt.Replicas) {
+		n := &Node{
+			Name: name, Shard: uint32(i / opt.Replicas), Data: filepath.Join(opt.Dir, name), LogFile: filepath.Join(opt.Dir, name+".log"),
+			binary: opt.Binary, http: newHTTPClient(),
 		}
+		if opt.Place == nil {
+			n.Peer, n.API, ports = loopback(ports[0]), loopback(ports[1]), ports[2:]
+		} else {
+			at := opt.Place(name)
+			n.Peer, n.API, n.before = address(at.Host, peerPort), address(at.Host, apiPort), at.Command
+		}
+		c.Nodes = append(c.Nodes, n)
 	}
 	for _, n := range c.Nodes {
 		n.flags = c.flags(n)
 	}
 	return c, nil
+}
+
+// Names of the nodes of a cluster: s0n0, s0n1, ...
+func Names(shards, replicas int) (names []string) {
+	for shard := range shards {
+		for replica := range replicas {
+			names = append(names, fmt.Sprintf("s%dn%d", shard, replica))
+		}
+	}
+	return names
 }
 
 // flags of one node: those every deployment needs, then Options.Flags.

@@ -36,7 +36,7 @@ func New(folder, dir string) (*Mount, error) {
 	if os.Getenv(childMark) != "" {
 		return nil, errors.New("faultfs: this process was started to serve, and has not called ServeIfAsked")
 	}
-	if err := possible(); err != nil {
+	if err := Possible(); err != nil {
 		return nil, err
 	}
 	folder, errFolder := filepath.Abs(folder)
@@ -47,6 +47,10 @@ func New(folder, dir string) (*Mount, error) {
 	m := &Mount{Folder: folder, dir: dir}
 	return m, m.start()
 }
+
+// Possible is an error of ErrNoFUSE if this machine or user can't mount a file system of its own, as far as can be told
+// without trying.
+func Possible() error { return possible() }
 
 // Durable is the folder of the backing that has what was synced.
 func (m *Mount) Durable() string { return filepath.Join(m.dir, "durable") }

@@ -50,12 +50,17 @@ func killed(ctx context.Context, victims []Node) (string, error) {
 // together does something to all nodes at the same time.
 func together(nodes []Node, do func(Node) (string, error)) (string, error) {
 	proofs, errs := make([]string, len(nodes)), make([]error, len(nodes))
+	each(len(nodes), func(i int) { proofs[i], errs[i] = do(nodes[i]) })
+	return strings.Join(proofs, "; "), errors.Join(errs...)
+}
+
+// each calls do with 0 to n-1 at the same time and waits for all.
+func each(n int, do func(int)) {
 	var done sync.WaitGroup
-	for i, n := range nodes {
-		done.Go(func() { proofs[i], errs[i] = do(n) })
+	for i := range n {
+		done.Go(func() { do(i) })
 	}
 	done.Wait()
-	return strings.Join(proofs, "; "), errors.Join(errs...)
 }
 
 // revive starts nodes that were killed and waits for them.

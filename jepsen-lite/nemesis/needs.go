@@ -2,11 +2,13 @@ package nemesis
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
+	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
 
 // Need is something that a nemesis can't do without.
@@ -15,8 +17,9 @@ type Need string
 // Needs.
 const (
 	Linux   Need = "linux"   // /proc, which tells if a process really stands still
-	Root    Need = "root"    // for networks and file systems of our own
-	FUSE    Need = "fuse"    // /dev/fuse
+	Cuts    Need = "cuts"    // a network for each node, in which single directions can be cut
+	Links   Need = "links"   // bad links in such a network
+	FUSE    Need = "fuse"    // a file system of our own under the data
 	Docker  Need = "docker"  // an engine that answers
 	HAProxy Need = "haproxy" // in front, with the clients going through it
 )
@@ -24,6 +27,7 @@ const (
 // Place is where a run takes place.
 type Place struct {
 	ThroughProxy bool // the clients go through HAProxy
+	Replicas     int  // of a shard; 0: not known yet
 }
 
 // Missing says why the need isn't met here, "" if it is.
@@ -33,13 +37,13 @@ func (p Place) Missing(n Need) string {
 		if runtime.GOOS != "linux" {
 			return "needs Linux's /proc, this is " + runtime.GOOS
 		}
-	case Root:
-		if os.Geteuid() != 0 {
-			return "needs root"
+	case Cuts, Links:
+		if err := netns.Possible(); err != nil {
+			return "needs a network for each node: " + err.Error()
 		}
 	case FUSE:
-		if _, err := os.Stat("/dev/fuse"); err != nil {
-			return "needs /dev/fuse: " + err.Error()
+		if err := faultfs.Possible(); err != nil {
+			return "needs a file system of our own: " + err.Error()
 		}
 	case Docker:
 		if out, err := exec.Command("docker", "info", "-f", "{{.ServerVersion}}").CombinedOutput(); err != nil {
@@ -63,6 +67,14 @@ func (p Place) MissingFor(n Nemesis) string {
 			return reason
 		}
 	}
+	return p.tooSmallFor(n)
+}
+
+// tooSmallFor gives the reason if the shards have too few replicas for the nemesis.
+func (p Place) tooSmallFor(n Nemesis) string {
+	if p.Replicas > 0 && p.Replicas < n.Replicas {
+		return fmt.Sprintf("needs shards of at least %d replicas, these have %d", n.Replicas, p.Replicas)
+	}
 	return ""
 }
 
@@ -84,7 +96,7 @@ func (p Place) Select(list string) (chosen []Nemesis, leftOut map[string]string,
 		switch reason := p.MissingFor(n); {
 		case reason == "":
 			chosen = append(chosen, n)
-		case all:
+		case all, p.tooSmallFor(n) != "" && !slices.Contains(asked, n.Name): // of a family: no machine has that one
 			leftOut[n.Name] = reason
 		default:
 			return nil, nil, fmt.Errorf("%s can't be done here: it %s", n.Name, reason)

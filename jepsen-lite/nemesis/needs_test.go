@@ -43,6 +43,20 @@ func TestSelect(t *testing.T) {
 	}
 }
 
+// TestTooFewReplicas: of a family the rest is there; by its name it is refused, with the reason.
+func TestTooFewReplicas(t *testing.T) {
+	place := Place{Replicas: 3}
+	if place.Missing(Cuts) == "" {
+		chosen, leftOut, err := place.Select("partition")
+		if err != nil || len(chosen) != 6 || !strings.Contains(leftOut["partition-ring"], "4 replicas") {
+			t.Errorf("%v, left out %v, %v", names(chosen), leftOut, err)
+		}
+	}
+	if _, _, err := place.Select("partition-ring"); err == nil {
+		t.Error("a ring of three was not refused")
+	}
+}
+
 // TestAllLeavesOutWithAReason: nothing is in front, so what needs HAProxy is left out, and the rest is there.
 func TestAllLeavesOutWithAReason(t *testing.T) {
 	chosen, leftOut, err := Place{}.Select("all")

@@ -17,6 +17,8 @@ type Nemesis struct {
 	Family string
 	Does   string // for people
 	Needs  []Need
+	// Replicas that a shard must have at least.
+	Replicas int
 	// Scope is what may not be broken by another nemesis at the same time: the victims must be there to be struck.
 	Scope Scope
 	// NoShard: it strikes no shard in particular.
@@ -67,13 +69,13 @@ func (s Scope) Collides(shard int, other Scope, otherShard int) bool {
 
 // Families in the order in which they are listed.
 func Families() []string {
-	return []string{"kill", "pause", "slow", "restart", "proxy", "router", "mixture"}
+	return []string{"kill", "pause", "slow", "restart", "partition", "link", "proxy", "router", "mixture"}
 }
 
 // List gives all nemeses, family by family.
 func List() []Nemesis {
 	var all []Nemesis
-	for _, family := range [][]Nemesis{kills(), pauses(), slowness(), restarts(), proxies(), mixtures()} {
+	for _, family := range [][]Nemesis{kills(), pauses(), slowness(), restarts(), partitions(), links(), proxies(), mixtures()} {
 		all = append(all, family...)
 	}
 	return all

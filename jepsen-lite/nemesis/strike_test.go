@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
 
 // pretended is a node that keeps a diary. It stands in for processes where what a nemesis does to whom is looked at; that
@@ -82,7 +85,78 @@ func pretend(deaf bool) (*Target, []*pretended) {
 	}
 	front, router := &pretended{id: "haproxy", up: true}, &pretended{id: "router", up: true}
 	t.Proxy, t.Router = front, router
+	t.Network = &wires{all: all}
 	return t, append(all, front, router)
+}
+
+// wires are a network that keeps a diary: in its victims' own.
+type wires struct {
+	all     []*pretended
+	leaky   bool // what is cut passes all the same
+	silent  bool // nobody sends anything
+	blocked []netns.Link
+}
+
+func (w *wires) note(what string, links []netns.Link) {
+	for _, p := range w.all {
+		for _, l := range links {
+			if p.id == l.From || p.id == l.To {
+				p.note(what)
+			}
+		}
+	}
+}
+func (w *wires) Cut(_ context.Context, links ...netns.Link) (Outage, error) {
+	w.note("cut", links)
+	w.blocked = links
+	return w, nil
+}
+func (w *wires) Lose(_ context.Context, _ int, links ...netns.Link) (Outage, error) {
+	w.note("lose", links)
+	return w, nil
+}
+func (w *wires) Slow(_ context.Context, member string, _ int) (Outage, error) {
+	w.note("slow", []netns.Link{{From: member}})
+	return w, nil
+}
+func (w *wires) Reaches(_ context.Context, from, to string) (bool, error) {
+	return w.leaky || !slices.Contains(w.blocked, netns.Link{From: from, To: to}), nil
+}
+func (w *wires) Heal(context.Context) error { w.blocked = nil; return nil }
+func (w *wires) Packets(context.Context) (int64, error) {
+	if w.silent {
+		return 0, nil
+	}
+	return 7, nil
+}
+
+// TestACutThatIsNone: one through which probes pass, or that nobody tried to cross, is no proof; nor is a link that harmed nobody.
+func TestACutThatIsNone(t *testing.T) {
+	for _, n := range append(partitions(), links()...) {
+		for _, bad := range []*wires{{leaky: true}, {silent: true}} {
+			if n.Replicas > 3 || n.Family == "link" && bad.leaky {
+				continue
+			}
+			target, _ := pretend(false)
+			target.Network = bad
+			if _, proof, err := strike(t, n, target); !errors.Is(err, ErrNoProof) {
+				t.Errorf("%s: proof %q, %v", n.Name, proof, err)
+			}
+		}
+	}
+}
+
+// TestLeaderIsCutOff: the one that leads, in both directions, from both others, and they are not from each other.
+func TestLeaderIsCutOff(t *testing.T) {
+	target, _ := pretend(false)
+	for _, n := range partitions() {
+		if n.Name == "partition-leader" {
+			s, proof, err := strike(t, n, target)
+			if err != nil || !strings.HasPrefix(proof, "s1n0-s1n1 s1n0-s1n2: 7 packets") || strings.Join(s.Victims, " ") != "s1n0" {
+				t.Errorf("victims %v, proof %q, %v", s.Victims, proof, err)
+			}
+		}
+	}
 }
 
 func strike(t *testing.T, n Nemesis, target *Target) (*Strike, string, error) {
@@ -101,6 +175,9 @@ func TestEachStrikesWhomItSays(t *testing.T) {
 		if n.Family == "slow" {
 			continue // its beat is real time: TestSlow
 		}
+		if n.Replicas > 3 {
+			continue
+		}
 		t.Run(n.Name, func(t *testing.T) {
 			target, all := pretend(false)
 			s, proof, err := strike(t, n, target)
@@ -112,6 +189,9 @@ func TestEachStrikesWhomItSays(t *testing.T) {
 				struck[victim] = true
 			}
 			for _, p := range all {
+				if n.Family == "partition" {
+					continue // it is the links that are struck: TestLeaderIsCutOff
+				}
 				if (len(p.diary) > 0) != struck[p.id] {
 					t.Errorf("victims %v, and to %s it did %v", s.Victims, p.id, p.diary)
 				}
@@ -122,7 +202,7 @@ func TestEachStrikesWhomItSays(t *testing.T) {
 					t.Errorf("%s is not of the shard", p.id)
 				}
 			}
-			want := map[string]int{"kill-all": 6, "kill-majority": 2, "pause-majority": 2, "restart-rolling": 3, "mix-pause-kill": 2, "mix-kill-pause": 2, "mix-reload-kill": 2}[n.Name]
+			want := map[string]int{"kill-all": 6, "kill-majority": 2, "pause-majority": 2, "restart-rolling": 3, "mix-pause-kill": 2, "mix-kill-pause": 2, "mix-reload-kill": 2, "link-loss": 3, "partition-bridge": 2}[n.Name]
 			if len(s.Victims) != max(1, want) {
 				t.Errorf("victims %v", s.Victims)
 			}

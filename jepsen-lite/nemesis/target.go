@@ -13,6 +13,8 @@ type Target struct {
 	Leader func(ctx context.Context, shard int) (Node, error)
 	Proxy  Proxy // HAProxy, if the clients go through it
 	Router Part  // the standalone router that keeps the proxy in step
+	// Network is what the nodes talk over, if it can be broken.
+	Network Network
 }
 
 // Part is a process, or a container, that can be killed and started again.

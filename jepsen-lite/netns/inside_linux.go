@@ -35,25 +35,42 @@ func possible() error {
 // leave: a Ctrl-C must not take the guardian.
 func leave(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// inside runs f on a thread in another namespace. What it opens stays there. The thread ends with it: it can't be lent to
-// other goroutines again.
+// inside runs f on a thread in another namespace. What it opens stays there. The thread comes back: were it to end, the kernel
+// would kill every process that happens to have been started by it and is to die with its parent, for which it takes the thread.
 func inside(namespace string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		done <- func() error {
-			file, err := os.Open(namespace)
+			home, err := os.Open("/proc/thread-self/ns/net")
 			if err != nil {
 				return err
 			}
-			defer file.Close()
-			if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("enter %s: %w", namespace, err)
+			defer home.Close()
+			if err := enter(namespace); err != nil {
+				return err
 			}
-			return f()
+			err = f()
+			if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+				return errors.Join(err, fmt.Errorf("back from %s: %w", namespace, back)) // still locked: the thread is lent to nobody, and ends
+			}
+			runtime.UnlockOSThread()
+			return err
 		}()
 	}()
 	return <-done
+}
+
+func enter(namespace string) error {
+	file, err := os.Open(namespace)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter %s: %w", namespace, err)
+	}
+	return nil
 }
 
 // Do runs f on a thread in the member's namespace: sockets that f itself opens, not goroutines that it starts, are there.

@@ -36,13 +36,16 @@ type Network struct {
 // ErrNoNamespaces: this machine or user can't have network namespaces.
 var ErrNoNamespaces = errors.New("no network namespaces")
 
+// Possible is an error of ErrNoNamespaces if this machine or user can't have them.
+func Possible() error { return possible() }
+
 // guardianScript waits for the end of its input and removes the interface $1 and the namespaces behind it.
 const guardianScript = `read -r _; ip link del "$1" 2>/dev/null; shift; for n; do ip netns del "$n" 2>/dev/null; done; exit 0`
 
 // New makes a namespace for each member and connects them. Names are chosen so that several networks may live side by
 // side. An error of ErrNoNamespaces means: not possible here.
 func New(ctx context.Context, members ...string) (*Network, error) {
-	if err := possible(); err != nil {
+	if err := Possible(); err != nil {
 		return nil, err
 	}
 	if len(members) == 0 || len(members) > 250 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
+	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
 
 // processes is a cluster of real processes on loopback, as nemeses and clients see it.
@@ -17,26 +18,35 @@ type processes struct {
 	*cluster.Cluster
 	haproxy *cluster.HAProxy // nil: clients talk to the nodes
 	router  *cluster.Router  // with haproxy
+	network *netns.Network   // nil: all are on loopback
 	target  *nemesis.Target
 }
 
-// newProcesses chooses ports and folders. It starts nothing.
-func newProcesses(c Config) (*processes, error) {
+// newProcesses chooses ports and folders, and makes what the nodes will stand on. It starts none.
+func newProcesses(ctx context.Context, c Config) (p *processes, err error) {
 	data, logs := filepath.Join(c.Out, dataFolder), filepath.Join(c.Out, logFolder)
 	if err := errors.Join(os.MkdirAll(data, 0o755), os.MkdirAll(logs, 0o755)); err != nil {
 		return nil, err
 	}
-	nodes, err := cluster.New(cluster.Options{Binary: c.Program, Dir: data, Name: "jepsen-lite", Shards: c.Shards, Replicas: c.Replicas, Flags: c.Flags})
-	if err != nil {
-		return nil, err
+	p = &processes{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	options := cluster.Options{Binary: c.Program, Dir: data, Name: "jepsen-lite", Shards: c.Shards, Replicas: c.Replicas, Flags: c.Flags}
+	if p.network, options.Place, err = placed(ctx, c); err != nil {
+		return p, err
 	}
-	p := &processes{Cluster: nodes}
-	for _, n := range nodes.Nodes {
+	if p.Cluster, err = cluster.New(options); err != nil {
+		return p, err
+	}
+	for _, n := range p.Nodes {
 		n.LogFile = filepath.Join(logs, n.Name+".log")
 	}
 	if c.Through == ThroughHAProxy {
 		if err := p.front(c.HAProxy, logs); err != nil {
-			return nil, err
+			return p, err
 		}
 	}
 	p.target = p.asTarget()
@@ -69,6 +79,9 @@ func (p *processes) start(ctx context.Context) error {
 // mend brings back whatever a nemesis may have left broken, and waits until all of it serves.
 func (p *processes) mend(ctx context.Context) error {
 	var errs []error
+	if p.network != nil {
+		errs = append(errs, p.network.Heal(ctx))
+	}
 	for _, n := range p.Nodes {
 		switch {
 		case !n.Running():
@@ -79,7 +92,7 @@ func (p *processes) mend(ctx context.Context) error {
 	}
 	errs = append(errs, p.WaitReady(ctx))
 	if p.haproxy != nil {
-		for _, s := range []*cluster.Side{&p.haproxy.Side, &p.router.Side} {
+		for _, s := range p.sides() {
 			if s.Pid() == 0 {
 				errs = append(errs, s.Start())
 			}
@@ -105,11 +118,28 @@ func (p *processes) everyEndpoint() []string {
 	return p.Endpoints()
 }
 
+// sides are the processes in front.
+func (p *processes) sides() (all []*cluster.Side) {
+	if p.haproxy != nil {
+		all = append(all, &p.haproxy.Side)
+	}
+	if p.router != nil {
+		all = append(all, &p.router.Side)
+	}
+	return all
+}
+
 // close ends all that runs, and says what had ended unasked.
 func (p *processes) close() error {
-	errs := []error{p.Close()}
-	if p.haproxy != nil {
-		errs = append(errs, p.haproxy.Close(), p.router.Close())
+	var errs []error
+	if p.Cluster != nil {
+		errs = append(errs, p.Close())
+	}
+	for _, s := range p.sides() {
+		errs = append(errs, s.Close())
+	}
+	if p.network != nil { // after all that is in it
+		errs = append(errs, p.network.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -129,6 +159,9 @@ func (p *processes) asTarget() *nemesis.Target {
 	}
 	if p.haproxy != nil {
 		t.Proxy, t.Router = proxy{p.haproxy}, router{p.router}
+	}
+	if p.network != nil {
+		t.Network = network{p.network}
 	}
 	return t
 }

@@ -33,7 +33,7 @@ func (c *Config) fillDefaults() {
 // the cluster is in the Result, which is written into the folder with all the rest.
 func Run(ctx context.Context, c Config) (*Result, error) {
 	c.fillDefaults()
-	p, err := newProcesses(c)
+	p, err := newProcesses(ctx, c)
 	if err != nil {
 		return nil, err
 	}

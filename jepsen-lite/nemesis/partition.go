@@ -1,0 +1,188 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kvorum/kvorum/jepsen-lite/netns"
+)
+
+// Network is what the nodes talk over, if it can be broken. Members are named by the nodes' ids. Clients and what stands in
+// front of the nodes are not cut off: an isolated leader that answers all the same must be heard.
+type Network interface {
+	// Cut drops everything that is sent on the links.
+	Cut(ctx context.Context, links ...netns.Link) (Outage, error)
+	// Lose drops so many of a thousand packets on each of the links.
+	Lose(ctx context.Context, perMill int, links ...netns.Link) (Outage, error)
+	// Slow lets the member's cable carry only so much.
+	Slow(ctx context.Context, member string, kilobits int) (Outage, error)
+	// Reaches says whether what one member sends arrives at another.
+	Reaches(ctx context.Context, from, to string) (bool, error)
+}
+
+// Outage is what is broken of a network, until it is healed.
+type Outage interface {
+	Heal(ctx context.Context) error
+	// Packets are those that it has dropped or held up.
+	Packets(ctx context.Context) (int64, error)
+}
+
+func partitions() []Nemesis {
+	var all []Nemesis
+	for _, p := range netns.Partitions() {
+		all = append(all, Nemesis{
+			Name: "partition-" + p.Name, Family: "partition", Does: "in a shard, " + p.About, Needs: []Need{Cuts}, Replicas: p.Least,
+			Scope: OneShard, Lasts: 2 * time.Second, Inject: partition(p),
+		})
+	}
+	return all
+}
+
+// partition cuts a shard's network until healed. The proof is that nothing passed, and that something was to.
+func partition(p netns.Partition) func(context.Context, *Target, Blow) (*Strike, error) {
+	return func(ctx context.Context, t *Target, b Blow) (*Strike, error) {
+		victim, err := victimOf(ctx, t, b, p.Leads)
+		if err != nil {
+			return nil, err
+		}
+		members := ids(t.Shards[b.Shard])
+		b.Draw.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+		links := p.Links(members, victim.ID())
+		cut, err := t.Network.Cut(ctx, links...)
+		if err != nil {
+			return nil, err
+		}
+		return &Strike{Victims: victims(links, members), Heal: func(ctx context.Context) (string, error) {
+			packets, counting := cut.Packets(ctx) // before the probes, which are packets too
+			probing := probe(ctx, t.Network, links, false)
+			healing := cut.Heal(ctx)
+			err := errors.Join(counting, probing, healing)
+			if err == nil && packets == 0 {
+				err = fmt.Errorf("%w: nobody tried to cross the cut", ErrNoProof)
+			}
+			if healing == nil {
+				err = errors.Join(err, probe(ctx, t.Network, links, true))
+			}
+			proof := fmt.Sprintf("%s: %d packets dropped, and at the end no probe passed", drawn(links), packets)
+			return proof, errors.Join(err, waitReady(ctx, t.Shards[b.Shard]))
+		}}, nil
+	}
+}
+
+// victimOf draws a node. One in two is the leader, where it need not be: most of what can go wrong does so at leaders.
+func victimOf(ctx context.Context, t *Target, b Blow, leads bool) (Node, error) {
+	if leads || b.Draw.IntN(2) == 0 {
+		return t.Leader(ctx, b.Shard)
+	}
+	return t.one(b), nil
+}
+
+// victims are the members at an end of every cut that has the most of them: the one that is cut off, or, of halves, the smaller.
+func victims(links []netns.Link, members []string) []string {
+	ends := map[string]int{}
+	for _, l := range links {
+		ends[l.From]++
+		ends[l.To]++
+	}
+	most := 0
+	for _, n := range ends {
+		most = max(most, n)
+	}
+	var struck []string
+	for _, m := range slices.Sorted(slices.Values(members)) {
+		if ends[m] == most {
+			struck = append(struck, m)
+		}
+	}
+	return struck
+}
+
+// drawn is a set of links as text: "a>b" for one direction, "a-b" for both.
+func drawn(links []netns.Link) string {
+	var all []string
+	for _, l := range links {
+		switch back := slices.Contains(links, netns.Link{From: l.To, To: l.From}); {
+		case !back:
+			all = append(all, l.From+">"+l.To)
+		case l.From < l.To:
+			all = append(all, l.From+"-"+l.To)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// probe sends something over each of the links, at the same time, and says on which it passed, or did not, against expectation.
+func probe(ctx context.Context, n Network, links []netns.Link, passes bool) error {
+	errs := make([]error, len(links))
+	each(len(links), func(i int) {
+		passed, err := n.Reaches(ctx, links[i].From, links[i].To)
+		switch {
+		case err != nil:
+			errs[i] = err
+		case passed && !passes:
+			errs[i] = fmt.Errorf("%w: %s reaches %s all the same", ErrNoProof, links[i].From, links[i].To)
+		case !passed && passes:
+			errs[i] = fmt.Errorf("the cut was healed, and %s does not reach %s", links[i].From, links[i].To)
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// What a bad link does.
+const (
+	lostPerMill  = 300
+	slowKilobits = 128 // of a node, in each direction: some hundred small messages a second fill it
+)
+
+func links() []Nemesis {
+	const lasts = 2 * time.Second
+	return []Nemesis{
+		{Name: "link-loss", Family: "link", Does: fmt.Sprintf("%d %% of the packets between the nodes of a shard are lost", lostPerMill/10), Needs: []Need{Links}, Scope: OneShard, Lasts: lasts, Inject: outage(lossy)},
+		{Name: "link-slow-one", Family: "link", Does: fmt.Sprintf("the cable of a replica, drawn, carries %d kbit/s", slowKilobits), Needs: []Need{Links}, Scope: OneShard, Lasts: lasts, Inject: outage(slowCable(anyone))},
+		{Name: "link-slow-leader", Family: "link", Does: fmt.Sprintf("the cable of a shard's leader carries %d kbit/s", slowKilobits), Needs: []Need{Links}, Scope: OneShard, Lasts: lasts, Inject: outage(slowCable(leader))},
+	}
+}
+
+// outage breaks links until healed. The proof is packets that were dropped or had to wait.
+func outage(start func(context.Context, *Target, Blow) (Outage, []string, error)) func(context.Context, *Target, Blow) (*Strike, error) {
+	return func(ctx context.Context, t *Target, b Blow) (*Strike, error) {
+		o, struck, err := start(ctx, t, b)
+		if err != nil {
+			return nil, err
+		}
+		return &Strike{Victims: struck, Heal: func(ctx context.Context) (string, error) {
+			packets, err := o.Packets(ctx)
+			if err == nil && packets == 0 {
+				err = fmt.Errorf("%w: no packet was dropped or had to wait", ErrNoProof)
+			}
+			err = errors.Join(err, o.Heal(ctx), waitReady(ctx, t.Shards[b.Shard]))
+			return fmt.Sprintf("%d packets were dropped or had to wait", packets), err
+		}}, nil
+	}
+}
+
+func lossy(ctx context.Context, t *Target, b Blow) (Outage, []string, error) {
+	members := ids(t.Shards[b.Shard])
+	var all []netns.Link
+	for i := range members {
+		all = append(all, netns.Between(members[i:i+1], members[i+1:])...)
+	}
+	o, err := t.Network.Lose(ctx, lostPerMill, all...)
+	return o, members, err
+}
+
+func slowCable(choose chooser) func(context.Context, *Target, Blow) (Outage, []string, error) {
+	return func(ctx context.Context, t *Target, b Blow) (Outage, []string, error) {
+		nodes, err := choose(ctx, t, b)
+		if err != nil {
+			return nil, nil, err
+		}
+		o, err := t.Network.Slow(ctx, nodes[0].ID(), slowKilobits)
+		return o, ids(nodes), err
+	}
+}

@@ -1,0 +1,70 @@
+package trial
+
+import (
+	"context"
+
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
+	"github.com/kvorum/kvorum/jepsen-lite/netns"
+)
+
+// placed gives each node a network of its own, if a nemesis needs that; else nil, and all are on loopback.
+func placed(ctx context.Context, c Config) (*netns.Network, func(string) cluster.Place, error) {
+	if !c.needs(nemesis.Cuts) && !c.needs(nemesis.Links) {
+		return nil, nil, nil
+	}
+	n, err := netns.New(ctx, cluster.Names(c.Shards, c.Replicas)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return n, func(name string) cluster.Place {
+		return cluster.Place{Host: n.Address(name).String(), Command: n.Command(name)}
+	}, nil
+}
+
+// needs says whether any nemesis of the schedule has the need.
+func (c Config) needs(need nemesis.Need) bool {
+	for _, n := range c.Nemeses {
+		for _, of := range n.Needs {
+			if of == need && c.Schedule.Has(n.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// network is a nemesis's view of one.
+type network struct{ *netns.Network }
+
+func (n network) Cut(ctx context.Context, links ...netns.Link) (nemesis.Outage, error) {
+	f, err := n.Network.Cut(ctx, links...)
+	return dropping{f}, err
+}
+
+func (n network) Lose(ctx context.Context, perMill int, links ...netns.Link) (nemesis.Outage, error) {
+	f, err := n.Network.Lose(ctx, perMill, links...)
+	return dropping{f}, err
+}
+
+func (n network) Slow(ctx context.Context, member string, kilobits int) (nemesis.Outage, error) {
+	s, err := n.Network.Slow(ctx, member, kilobits)
+	return slowing{s}, err
+}
+
+type dropping struct{ *netns.Fault }
+
+func (d dropping) Packets(ctx context.Context) (sum int64, err error) {
+	each, err := d.Dropped(ctx)
+	for _, packets := range each {
+		sum += packets
+	}
+	return sum, err
+}
+
+type slowing struct{ *netns.Slow }
+
+func (s slowing) Packets(ctx context.Context) (int64, error) {
+	held, err := s.Held(ctx)
+	return held.Packets, err
+}
