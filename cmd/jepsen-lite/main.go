@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
 )
 
 // Exit codes. They stand in the help too.
@@ -56,6 +58,7 @@ func (e verdictError) Error() string { return "exit " + strconv.Itoa(e.code) }
 type usageError struct{ error }
 
 func main() {
+	faultfs.ServeIfAsked() // this program is started again for each disk that can be broken
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once; the nodes end with it
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

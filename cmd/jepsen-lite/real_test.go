@@ -12,9 +12,15 @@ import (
 
 	"github.com/kvorum/kvorum/internal/rig"
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
 	"github.com/kvorum/kvorum/sim/mutants"
 	"github.com/kvorum/kvorum/sim/patch"
 )
+
+func TestMain(m *testing.M) {
+	faultfs.ServeIfAsked()
+	os.Exit(m.Run())
+}
 
 // line is the last line of standard output, as a program reads it.
 type line struct {
@@ -130,7 +136,11 @@ func broken(t *testing.T, name string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		program, err := cluster.BuildBroken(t.Context(), t.TempDir(), ready.Overlay)
+		var modules []cluster.Changed
+		for _, p := range ready.Patches {
+			modules = append(modules, cluster.Changed{Module: p.Module, Files: p.Replace})
+		}
+		program, err := cluster.BuildBroken(t.Context(), t.TempDir(), ready.Overlay, modules...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -158,6 +158,9 @@ func (p *program) finish(c trial.Config, r *trial.Result) error {
 	for _, d := range r.Doubts {
 		p.say("  doubt: %s", d)
 	}
+	for name, why := range r.BeyondRaft {
+		p.say("  beyond what Raft promises: %s: %s. A violation was to be expected, and is none of the program's", name, why)
+	}
 	p.say("%s: %d operations, %d writes acknowledged, longest %.2f s without service (shard %d); see %s", r.Verdict, r.Report.Operations, r.Writes,
 		r.Longest.Seconds, r.Longest.Shard, filepath.Join(c.Out, trial.ReportFolder, "index.html"))
 	line, err := json.Marshal(r)

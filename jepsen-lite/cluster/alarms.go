@@ -1,11 +1,42 @@
 package cluster
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 )
+
+// busError is how Go reports SIGBUS: a page of a mapped file could not be read.
+const busError = "fatal error: fault\n[signal SIGBUS"
+
+// Bury says whether the node has ended unasked by SIGBUS, which a disk that can't be read does to whoever maps a file of it. It
+// can be started again then, and that end is no alarm.
+func (n *Node) Bury() (ended bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.running
+	if p == nil {
+		return false, nil
+	}
+	select {
+	case <-p.ended:
+	default:
+		return false, nil
+	}
+	text, err := os.ReadFile(n.LogFile)
+	if err != nil {
+		return false, err
+	}
+	if bytes.Count(text, []byte(busError)) != n.buried+1 {
+		return false, fmt.Errorf("%s ended unasked, and not by SIGBUS: %v, see %s", n.Name, p.err, n.LogFile)
+	}
+	n.buried++
+	n.running, n.paused = nil, false
+	n.http.CloseIdleConnections()
+	return true, nil
+}
 
 // Alarms lists what no node may ever write to its log: that it panicked, or that the race detector found something.
 func (c *Cluster) Alarms() (alarms []string, err error) {
@@ -15,7 +46,7 @@ func (c *Cluster) Alarms() (alarms []string, err error) {
 			err = errors.Join(err, readErr)
 		}
 		for _, bad := range []string{"\npanic:", "fatal error:", "WARNING: DATA RACE"} {
-			if strings.Contains("\n"+string(text), bad) {
+			if strings.Contains("\n"+strings.Replace(string(text), busError, "", n.buried), bad) {
 				alarms = append(alarms, fmt.Sprintf("the log of %s holds %q", n.Name, strings.TrimSpace(bad)))
 			}
 		}

@@ -30,6 +30,7 @@ type Node struct {
 	mu      sync.Mutex
 	running *process // nil: not started or ended by us
 	paused  bool
+	buried  int // ends that Bury has accounted for
 }
 
 // process is one run. ended is closed by the one goroutine that waits for it.

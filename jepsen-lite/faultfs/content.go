@@ -99,6 +99,9 @@ func (v *volume) write(n *inode, p []byte, offset int64) error {
 		v.counters.WriteErrors++
 		return syscall.EIO
 	}
+	if err := v.roomToCopy(n, int64(len(p))); err != nil {
+		return err
+	}
 	if err := v.room(n, max(0, offset+int64(len(p))-n.file.size)); err != nil {
 		return err
 	}

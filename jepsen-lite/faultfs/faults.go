@@ -11,6 +11,7 @@ type Faults struct {
 	FailFsyncs  bool          // EIO; what was to be synced stays unsynced
 	ForgetOnEIO bool          // with FailFsyncs: as Linux does, the cache takes the data for written: no later fsync saves them
 	Full        bool          // no more bytes than there were when this was set: ENOSPC. What is removed makes room
+	CopyOnWrite bool          // with Full: as btrfs and ZFS do, it takes room to write over what is there, too
 	LyingFsync  bool          // fsync says that all is well and does nothing. Beyond Raft: acknowledged writes may be lost
 }
 

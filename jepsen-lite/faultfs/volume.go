@@ -171,6 +171,15 @@ func (v *volume) room(n *inode, grown int64) error {
 	return nil
 }
 
+// roomToCopy refuses to write over what is there if that takes as many bytes, for a while, and there are fewer. The caller holds mu.
+func (v *volume) roomToCopy(n *inode, bytes int64) error {
+	if v.faults.CopyOnWrite && v.capacity > 0 && !n.gone && v.used+bytes > v.capacity {
+		v.counters.NoSpace++
+		return syscall.ENOSPC
+	}
+	return nil
+}
+
 // open and close count who uses a file that may lose its name.
 func (v *volume) open(n *inode) error {
 	v.mu.Lock()

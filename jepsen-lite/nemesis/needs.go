@@ -93,6 +93,10 @@ func (p Place) Select(list string) (chosen []Nemesis, leftOut map[string]string,
 			continue
 		}
 		found[n.Name], found[n.Family] = true, true
+		if all && n.Beyond != "" && !slices.Contains(asked, n.Name) && !slices.Contains(asked, n.Family) {
+			leftOut[n.Name] = "is beyond what Raft promises: ask for it by name"
+			continue
+		}
 		switch reason := p.MissingFor(n); {
 		case reason == "":
 			chosen = append(chosen, n)

@@ -60,6 +60,9 @@ func TestTooFewReplicas(t *testing.T) {
 // TestAllLeavesOutWithAReason: nothing is in front, so what needs HAProxy is left out, and the rest is there.
 func TestAllLeavesOutWithAReason(t *testing.T) {
 	chosen, leftOut, err := Place{}.Select("all")
+	if leftOut["disk-lying-power-cut"] == "" {
+		t.Error("all has what is beyond Raft")
+	}
 	if err != nil || len(chosen)+len(leftOut) != len(List()) || leftOut["proxy-kill"] == "" || leftOut["kill-one"] != "" {
 		t.Errorf("%v, left out %v, %v", names(chosen), leftOut, err)
 	}

@@ -19,6 +19,9 @@ type Nemesis struct {
 	Needs  []Need
 	// Replicas that a shard must have at least.
 	Replicas int
+	// Beyond: what it does is beyond what Raft promises to survive, and why. Such a nemesis is never part of "all", and what comes
+	// of it says nothing about the program.
+	Beyond string
 	// Scope is what may not be broken by another nemesis at the same time: the victims must be there to be struck.
 	Scope Scope
 	// NoShard: it strikes no shard in particular.
@@ -69,13 +72,13 @@ func (s Scope) Collides(shard int, other Scope, otherShard int) bool {
 
 // Families in the order in which they are listed.
 func Families() []string {
-	return []string{"kill", "pause", "slow", "restart", "partition", "link", "proxy", "router", "mixture"}
+	return []string{"kill", "pause", "slow", "restart", "partition", "link", "disk", "disk-lying", "proxy", "router", "mixture"}
 }
 
 // List gives all nemeses, family by family.
 func List() []Nemesis {
 	var all []Nemesis
-	for _, family := range [][]Nemesis{kills(), pauses(), slowness(), restarts(), partitions(), links(), proxies(), mixtures()} {
+	for _, family := range [][]Nemesis{kills(), pauses(), slowness(), restarts(), partitions(), links(), disks(), lies(), proxies(), mixtures()} {
 		all = append(all, family...)
 	}
 	return all

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/kvorum/kvorum/internal/rig"
@@ -25,11 +24,6 @@ type Planned struct {
 	For     rig.Duration `json:"for"`   // between the injection and the healing
 	Shard   int          `json:"shard"` // of the victims; -1: of none in particular
 	Draw    uint64       `json:"draw"`  // decides what is left open: which replica
-}
-
-// Has says whether it has a strike of the nemesis.
-func (s Schedule) Has(name string) bool {
-	return slices.ContainsFunc(s.Strikes, func(p Planned) bool { return p.Nemesis == name })
 }
 
 // String is the strike as people read it.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
 	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
 
@@ -61,6 +62,7 @@ func (p *pretended) Terminate(context.Context) (string, error) {
 	p.up = false
 	return p.id + " ended", nil
 }
+func (p *pretended) Bury() (bool, error)                    { return false, nil }
 func (p *pretended) Reload(context.Context) (string, error) { p.note("reload"); return "reloaded", nil }
 
 // pretend makes a target of 2 shards of 3. The first replica that runs leads.
@@ -86,6 +88,10 @@ func pretend(deaf bool) (*Target, []*pretended) {
 	front, router := &pretended{id: "haproxy", up: true}, &pretended{id: "router", up: true}
 	t.Proxy, t.Router = front, router
 	t.Network = &wires{all: all}
+	t.Disks = map[string]Disk{}
+	for _, p := range all {
+		t.Disks[p.id] = &platter{of: p, takes: 1}
+	}
 	return t, append(all, front, router)
 }
 
@@ -128,6 +134,60 @@ func (w *wires) Packets(context.Context) (int64, error) {
 		return 0, nil
 	}
 	return 7, nil
+}
+
+// platter is a disk that keeps its diary in its owner's.
+type platter struct {
+	of      *pretended
+	takes   int64 // what a power cut takes, and a fault strikes
+	after   int   // only after so many cuts
+	reached faultfs.Counters
+}
+
+func (p *platter) Set(f faultfs.Faults) error {
+	p.of.note(fmt.Sprintf("disk %+v", f))
+	p.reached.WriteErrors += p.takes
+	return nil
+}
+func (p *platter) Counters() (faultfs.Counters, error) { return p.reached, nil }
+func (p *platter) PowerCut(_ faultfs.Plan, _ uint64, kill func() error) (faultfs.Loss, error) {
+	p.of.note("power cut")
+	if p.after--; p.after >= 0 {
+		return faultfs.Loss{Cuts: 1}, kill()
+	}
+	return faultfs.Loss{Cuts: 1, Writes: p.takes}, kill()
+}
+
+// TestPowerIsCutAgain when it took nothing, but not for ever; then it is not proved. All are up again in the end.
+func TestPowerIsCutAgain(t *testing.T) {
+	for after, want := range map[int]error{0: nil, 2: nil, cutsAtMost - 1: nil, cutsAtMost: ErrNoProof} {
+		target, all := pretend(false)
+		target.Disks["s1n0"] = &platter{of: all[3], takes: 1, after: after}
+		s, err := powerCut(leader)(t.Context(), target, Blow{Shard: 1, Draw: rand.New(rand.NewPCG(1, 1))})
+		if !errors.Is(err, want) || strings.Contains(s.Proof, fmt.Sprintf("cut %d took 1 writes", after+1)) != (want == nil) {
+			t.Errorf("after %d cuts without effect: proof %q, %v", after, s.Proof, err)
+		}
+		if _, err := s.Heal(t.Context()); err != nil || all[3].Ready(t.Context()) != nil {
+			t.Errorf("healed: %v, %v", err, all[3].diary)
+		}
+	}
+}
+
+// TestDiskFaultsThatStrikeNobody are no proof.
+func TestDiskFaultsThatStrikeNobody(t *testing.T) {
+	for _, n := range append(disks(), lies()...) {
+		target, all := pretend(false)
+		for _, p := range all {
+			target.Disks[p.id] = &platter{of: p}
+		}
+		s, err := n.Inject(t.Context(), target, Blow{Shard: 1, Draw: rand.New(rand.NewPCG(1, 1))})
+		if s == nil {
+			t.Fatal(err)
+		}
+		if _, healing := s.Heal(t.Context()); !errors.Is(errors.Join(err, healing), ErrNoProof) {
+			t.Errorf("%s: %v, %v", n.Name, err, healing)
+		}
+	}
 }
 
 // TestACutThatIsNone: one through which probes pass, or that nobody tried to cross, is no proof; nor is a link that harmed nobody.
@@ -202,7 +262,7 @@ func TestEachStrikesWhomItSays(t *testing.T) {
 					t.Errorf("%s is not of the shard", p.id)
 				}
 			}
-			want := map[string]int{"kill-all": 6, "kill-majority": 2, "pause-majority": 2, "restart-rolling": 3, "mix-pause-kill": 2, "mix-kill-pause": 2, "mix-reload-kill": 2, "link-loss": 3, "partition-bridge": 2}[n.Name]
+			want := map[string]int{"kill-all": 6, "kill-majority": 2, "pause-majority": 2, "restart-rolling": 3, "mix-pause-kill": 2, "mix-kill-pause": 2, "mix-reload-kill": 2, "link-loss": 3, "disk-power-cut-all": 3, "disk-lying-power-cut": 3, "partition-bridge": 2}[n.Name]
 			if len(s.Victims) != max(1, want) {
 				t.Errorf("victims %v", s.Victims)
 			}

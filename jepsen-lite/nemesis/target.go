@@ -15,6 +15,8 @@ type Target struct {
 	Router Part  // the standalone router that keeps the proxy in step
 	// Network is what the nodes talk over, if it can be broken.
 	Network Network
+	// Disks are under the data of nodes, by their ids, if they can be broken.
+	Disks map[string]Disk
 }
 
 // Part is a process, or a container, that can be killed and started again.
@@ -38,6 +40,8 @@ type Node interface {
 	Resume(ctx context.Context) error
 	// Terminate asks it to end in good order and waits for that.
 	Terminate(ctx context.Context) (proof string, err error)
+	// Bury says whether the node has ended since it could not read a page of a mapped file (SIGBUS). If so, it can be started again.
+	Bury() (ended bool, err error)
 }
 
 // Proxy is HAProxy.

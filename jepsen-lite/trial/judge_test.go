@@ -46,6 +46,19 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestBeyondRaftIsLabelled: if it struck, not if it was only asked for.
+func TestBeyondRaftIsLabelled(t *testing.T) {
+	config := Config{Nemeses: []nemesis.Nemesis{{Name: "liar", Beyond: "it lied"}}}
+	for _, strikes := range [][]Struck{nil, {{Planned: nemesis.Planned{Nemesis: "liar"}}}} {
+		r := newResult(config)
+		r.strikes, r.Report.Verdict = strikes, lin.Violation
+		r.judge(config)
+		if r.Verdict != Violation || (r.BeyondRaft["liar"] == "it lied") != (strikes != nil) {
+			t.Errorf("%d strikes: %s, label %v", len(strikes), r.Verdict, r.BeyondRaft)
+		}
+	}
+}
+
 func write(key, value string, outcome lin.Outcome, at int64) lin.Operation {
 	o := lin.Operation{Kind: lin.CAS, Key: key, Input: lin.Input{Value: value, Revision: 1}, Outcome: outcome, Call: at, Return: at + 1}
 	if outcome == lin.Applied {

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
@@ -24,14 +25,16 @@ func placed(ctx context.Context, c Config) (*netns.Network, func(string) cluster
 
 // needs says whether any nemesis of the schedule has the need.
 func (c Config) needs(need nemesis.Need) bool {
+	return slices.ContainsFunc(c.Schedule.Strikes, func(s nemesis.Planned) bool { return slices.Contains(c.needsOf(s.Nemesis), need) })
+}
+
+func (c Config) needsOf(name string) []nemesis.Need {
 	for _, n := range c.Nemeses {
-		for _, of := range n.Needs {
-			if of == need && c.Schedule.Has(n.Name) {
-				return true
-			}
+		if n.Name == name {
+			return n.Needs
 		}
 	}
-	return false
+	return nil
 }
 
 // network is a nemesis's view of one.

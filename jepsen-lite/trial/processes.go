@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
 	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
@@ -19,6 +20,7 @@ type processes struct {
 	haproxy *cluster.HAProxy // nil: clients talk to the nodes
 	router  *cluster.Router  // with haproxy
 	network *netns.Network   // nil: all are on loopback
+	disks   map[string]*faultfs.Mount
 	target  *nemesis.Target
 }
 
@@ -43,6 +45,9 @@ func newProcesses(ctx context.Context, c Config) (p *processes, err error) {
 	}
 	for _, n := range p.Nodes {
 		n.LogFile = filepath.Join(logs, n.Name+".log")
+	}
+	if err := p.mount(c, data); err != nil {
+		return p, err
 	}
 	if c.Through == ThroughHAProxy {
 		if err := p.front(c.HAProxy, logs); err != nil {
@@ -81,6 +86,9 @@ func (p *processes) mend(ctx context.Context) error {
 	var errs []error
 	if p.network != nil {
 		errs = append(errs, p.network.Heal(ctx))
+	}
+	for _, d := range p.disks {
+		errs = append(errs, d.Set(faultfs.Faults{}))
 	}
 	for _, n := range p.Nodes {
 		switch {
@@ -138,6 +146,7 @@ func (p *processes) close() error {
 	for _, s := range p.sides() {
 		errs = append(errs, s.Close())
 	}
+	errs = append(errs, p.unmount())
 	if p.network != nil { // after all that is in it
 		errs = append(errs, p.network.Close())
 	}
@@ -162,6 +171,10 @@ func (p *processes) asTarget() *nemesis.Target {
 	}
 	if p.network != nil {
 		t.Network = network{p.network}
+	}
+	t.Disks = map[string]nemesis.Disk{}
+	for name, d := range p.disks {
+		t.Disks[name] = d
 	}
 	return t
 }

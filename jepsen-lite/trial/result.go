@@ -50,8 +50,11 @@ type Result struct {
 	Seconds    float64             `json:"seconds"` // that the clients worked
 	Leaders    int                 `json:"leader_terms"`
 	// Findings are promises that did not hold, besides linearizability; Doubts why the trial proves less than it should.
-	Findings    []string          `json:"findings,omitempty"`
-	Doubts      []string          `json:"doubts,omitempty"`
+	Findings []string `json:"findings,omitempty"`
+	Doubts   []string `json:"doubts,omitempty"`
+	// BeyondRaft labels a trial in which something struck that Raft does not promise to survive, and why: a violation was to be
+	// expected, and is none of the program's.
+	BeyondRaft  map[string]string `json:"beyond_raft,omitempty"`
 	LeftOut     map[string]string `json:"left_out,omitempty"` // nemeses that can't be had here, and why
 	NoRoom      []string          `json:"no_room,omitempty"`  // nemeses for which the time was too short
 	Interrupted bool              `json:"interrupted,omitempty"`
@@ -128,6 +131,11 @@ func (r *Result) measure(c Config, h lin.History, lists []string) {
 
 // judge makes one verdict of everything.
 func (r *Result) judge(c Config) {
+	for _, n := range c.Nemeses {
+		if n.Beyond != "" && slices.ContainsFunc(r.strikes, func(s Struck) bool { return s.Nemesis == n.Name }) {
+			r.BeyondRaft = map[string]string{n.Name: n.Beyond}
+		}
+	}
 	for _, s := range r.strikes {
 		f := r.Nemeses[s.Nemesis]
 		f.Fired++
