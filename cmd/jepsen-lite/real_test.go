@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/kvorum/kvorum/internal/rig"
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
+	"github.com/kvorum/kvorum/jepsen-lite/netns"
 	"github.com/kvorum/kvorum/sim/mutants"
 	"github.com/kvorum/kvorum/sim/patch"
 )
@@ -118,6 +120,34 @@ func TestBrokenProgramIsCaught(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(out, "data", "s0n0")); err != nil {
 		t.Errorf("the data is not there to be looked at: %v", err)
+	}
+}
+
+// wholeMachine skips a test that cuts networks and disks where that can't be done.
+func wholeMachine(t *testing.T) {
+	t.Helper()
+	if err := errors.Join(netns.Possible(), faultfs.Possible()); err != nil {
+		if os.Getenv("KVORUM_CI") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
+// TestRunWithCutsOfNetworkAndPower: nodes in networks of their own, one shard's data on disks that fail.
+func TestRunWithCutsOfNetworkAndPower(t *testing.T) {
+	wholeMachine(t)
+	struck := []string{"partition-leader", "disk-power-cut-all", "disk-eio-read"}
+	code, l, out := try(t, "--through", "nodes", "--time", "40s", "--nemesis", strings.Join(struck, ","))
+	wantGood(t, code, l, out, struck...)
+}
+
+// TestLeaderThatIsAlone: one that answers reads without asking the others is found out when it can't notice that it is alone.
+func TestLeaderThatIsAlone(t *testing.T) {
+	wholeMachine(t)
+	code, l, _ := try(t, "--through", "nodes", "--time", "25s", "--clients", "60", "--rate", "600", "--nemesis", "mix-stall-cut", "--kvorum", broken(t, "read-without-round"))
+	if f := l.Nemeses["mix-stall-cut"]; code != exitViolation || l.Verdict != "violation" || len(l.Findings) > 0 || f.Fired == 0 || f.Fired != f.Proved {
+		t.Errorf("code %d, %s; findings %v; mix-stall-cut %+v", code, l.Verdict, l.Findings, f)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 type runCmd struct {
-	Target     string        `enum:"processes" default:"processes" help:"What the cluster is made of: processes on loopback (default ${default})."`
+	Target     string        `enum:"processes,compose" default:"processes" placeholder:"processes|compose" help:"What the cluster is made of: processes, on loopback or, where a nemesis needs it, each in a network of its own; or the containers of docker-compose.yml (default ${default})."`
 	Nemesis    string        `default:"all" placeholder:"LIST" help:"Names or families, comma separated; all: what this machine can do; none (default ${default})."`
 	Time       time.Duration `default:"60s" help:"How long clients work and nemeses strike (default ${default})."`
 	Rate       int           `default:"200" help:"Operations a second that all clients together aim at (default ${default})."`
@@ -50,7 +50,7 @@ func (c *runCmd) Run(p *program) error {
 	if err := rig.WriteFile(filepath.Join(config.Out, trial.ScheduleFile), config.Schedule.Write); err != nil {
 		return err
 	}
-	if config.Program == "" {
+	if config.Program == "" && config.Target != trial.Compose {
 		p.say("building kvorum")
 		folder, err := os.MkdirTemp("", "jepsen-lite-*")
 		if err != nil {
@@ -76,6 +76,12 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 	case c.Rate < 1 || c.Clients < shards || c.Clients > 1000:
 		return config, fmt.Errorf("--rate must be at least 1, --clients %d to 1000: one for each shard at least", shards)
 	}
+	if c.Target == trial.Compose {
+		if c.Through == trial.ThroughNodes || c.Kvorum != "" || len(c.ServeFlags) > 0 {
+			return config, errors.New("--target compose is docker-compose.yml as it is: through HAProxy, its own image, its own flags")
+		}
+		c.Through = trial.ThroughHAProxy
+	}
 	if c.Through == "" {
 		c.Through = trial.ThroughNodes
 		if _, err := exec.LookPath("haproxy"); err == nil {
@@ -86,12 +92,12 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 		c.Out = fmt.Sprintf("jepsen-lite-%d", c.Seed)
 	}
 	config = trial.Config{
-		Seed: c.Seed, Time: c.Time, Rate: c.Rate, Clients: c.Clients, Through: c.Through, Program: c.Kvorum, Flags: c.ServeFlags, Out: c.Out, Shards: shards, Replicas: replicas,
+		Target: c.Target, Seed: c.Seed, Time: c.Time, Rate: c.Rate, Clients: c.Clients, Through: c.Through, Program: c.Kvorum, Flags: c.ServeFlags, Out: c.Out, Shards: shards, Replicas: replicas,
 	}
 	if err := c.places(&config); err != nil {
 		return config, err
 	}
-	place := nemesis.Place{ThroughProxy: c.Through == trial.ThroughHAProxy, Replicas: replicas}
+	place := nemesis.Place{Containers: c.Target == trial.Compose, ThroughProxy: c.Through == trial.ThroughHAProxy, Replicas: replicas}
 	if config.Nemeses, config.LeftOut, err = place.Select(c.Nemesis); err != nil {
 		return config, err
 	}
@@ -121,11 +127,17 @@ func (c *runCmd) places(config *trial.Config) error {
 	if err != nil {
 		return err
 	}
-	config.HAProxy = filepath.Join(root, "haproxy")
+	config.HAProxy, config.Checkout = filepath.Join(root, "haproxy"), root
+	if c.Target == trial.Compose {
+		if _, err := exec.LookPath("docker"); err != nil {
+			return fmt.Errorf("--target compose needs Docker: %w", err)
+		}
+		return nil
+	}
 	if c.Through != trial.ThroughHAProxy {
 		return nil
 	}
-	if reason := (nemesis.Place{ThroughProxy: true}).Missing(nemesis.HAProxy); reason != "" {
+	if reason := (nemesis.Place{Containers: c.Target == trial.Compose, ThroughProxy: true}).Missing(nemesis.HAProxy); reason != "" {
 		return fmt.Errorf("--through haproxy %s", reason)
 	}
 	return trial.SocketRoom(c.Out)

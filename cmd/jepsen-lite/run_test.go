@@ -26,6 +26,9 @@ func TestRefusedBeforeTheStart(t *testing.T) {
 		{"run --clients 2", "--clients"},
 		{"run --target clouds", "processes"},
 		{"run --through tunnels", "haproxy"},
+		{"run --target compose --through nodes", "as it is"},
+		{"run --target compose --serve-flag=--log-level=debug", "as it is"},
+		{"run --target compose --nemesis disk", "needs --target processes"},
 		{"run --nemesis nonsense", "jepsen-lite nemeses"},
 		{"run --nemesis clock", "simulator"},
 		{"run --nemesis proxy --through nodes", "it needs"},
@@ -58,7 +61,7 @@ func TestHAProxyIsMissing(t *testing.T) {
 			t.Errorf("%s: code %d\n%s", args, code, &err)
 		}
 	}
-	c := runCmd{Nemesis: "all", Time: 600e9, Rate: 1, Clients: 3, Kvorum: program}
+	c := runCmd{Target: trial.Processes, Nemesis: "all", Time: 600e9, Rate: 1, Clients: 3, Kvorum: program}
 	config, err := c.plan()
 	if err != nil || config.Through != trial.ThroughNodes || config.LeftOut["proxy-kill"] == "" {
 		t.Errorf("%v: through %s, left out %v", err, config.Through, config.LeftOut)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -41,14 +42,29 @@ func (n *Node) Bury() (ended bool, err error) {
 // Alarms lists what no node may ever write to its log: that it panicked, or that the race detector found something.
 func (c *Cluster) Alarms() (alarms []string, err error) {
 	for _, n := range c.Nodes {
-		text, readErr := os.ReadFile(n.LogFile)
-		if readErr != nil && !errors.Is(readErr, os.ErrNotExist) {
-			err = errors.Join(err, readErr)
-		}
-		for _, bad := range []string{"\npanic:", "fatal error:", "WARNING: DATA RACE"} {
-			if strings.Contains("\n"+strings.Replace(string(text), busError, "", n.buried), bad) {
-				alarms = append(alarms, fmt.Sprintf("the log of %s holds %q", n.Name, strings.TrimSpace(bad)))
-			}
+		found, reading := alarmsIn(n.Name, n.LogFile, n.buried)
+		alarms, err = append(alarms, found...), errors.Join(err, reading)
+	}
+	return alarms, err
+}
+
+// AlarmsIn is the same for logs named by their nodes in a folder.
+func AlarmsIn(folder string, nodes []string) (alarms []string, err error) {
+	for _, name := range nodes {
+		found, reading := alarmsIn(name, filepath.Join(folder, name+".log"), 0)
+		alarms, err = append(alarms, found...), errors.Join(err, reading)
+	}
+	return alarms, err
+}
+
+func alarmsIn(name, logFile string, busErrors int) (alarms []string, err error) {
+	text, err := os.ReadFile(logFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	for _, bad := range []string{"\npanic:", "fatal error:", "WARNING: DATA RACE"} {
+		if strings.Contains("\n"+strings.Replace(string(text), busError, "", busErrors), bad) {
+			alarms = append(alarms, fmt.Sprintf("the log of %s holds %q", name, strings.TrimSpace(bad)))
 		}
 	}
 	return alarms, err

@@ -3,14 +3,19 @@ package nemesis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
+	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
 
 func mixtures() []Nemesis {
 	return []Nemesis{
 		{Name: "mix-pause-kill", Family: "mixture", Does: "SIGSTOP of a leader; when another leads, kill -9 of that one and SIGCONT of the first: the old leader meets nobody who knows better but the third", Needs: []Need{Linux}, Scope: OneShard, Lasts: 6 * time.Second, Inject: pauseThenKill},
 		{Name: "mix-kill-pause", Family: "mixture", Does: "kill -9 of a leader and SIGSTOP of another replica at once: no quorum", Needs: []Need{Linux}, Scope: OneShard, Lasts: 4 * time.Second, Inject: killAndPause},
-		{Name: "mix-reload-kill", Family: "mixture", Does: "HAProxy reloads while a shard's leader is killed with -9", Needs: []Need{HAProxy}, Scope: Whole, Lasts: 4 * time.Second, Inject: reloadAndKill},
+		{Name: "mix-reload-kill", Family: "mixture", Does: "HAProxy reloads while a shard's leader is killed with -9", Needs: []Need{HAProxy, Process}, Scope: Whole, Lasts: 4 * time.Second, Inject: reloadAndKill},
+		{Name: "mix-stall-cut", Family: "mixture", Does: "fsyncs of a leader do not come back, and it is cut off from the others: it can't notice that it leads no more", Needs: []Need{FUSE, Isolation}, Scope: OneShard, Lasts: 4 * time.Second, Inject: stallAndCut},
 	}
 }
 
@@ -68,3 +73,52 @@ func reloadAndKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {
 		return "", errors.Join(revive(ctx, []Node{victim}), t.Proxy.Ready(ctx))
 	}}, err
 }
+
+// stallAndCut holds the leader's fsync up and cuts it off from the others. Its Raft stands still in the middle of a write, so it
+// does not notice that it has lost its followers; it goes on to answer clients, and must not answer them by itself.
+func stallAndCut(ctx context.Context, t *Target, b Blow) (*Strike, error) {
+	old, err := t.Leader(ctx, b.Shard)
+	if err != nil {
+		return nil, err
+	}
+	disk := t.Disks[old.ID()]
+	before, err := disk.Counters()
+	if err != nil {
+		return nil, err
+	}
+	alone := func(context.Context, *Target, Blow) ([]Node, error) { return []Node{old}, nil }
+	stall, err := sick(alone, faultfs.Faults{StallFsync: true})(ctx, t, b)
+	if err != nil {
+		return stall, err
+	}
+	if err := waitStalled(ctx, disk, before); err != nil {
+		_, healing := stall.Heal(ctx)
+		return nil, errors.Join(err, healing)
+	}
+	links := netns.One(ids(t.Shards[b.Shard]), old.ID())
+	cut, err := cutLinks(ctx, t, links)
+	if err != nil {
+		_, healing := stall.Heal(ctx)
+		return nil, errors.Join(err, healing)
+	}
+	return &Strike{Victims: stall.Victims, Heal: func(ctx context.Context) (string, error) {
+		separate, cutting := cut(ctx)
+		stalled, stalling := stall.Heal(ctx)
+		return separate + "; " + stalled, errors.Join(cutting, stalling, waitReady(ctx, t.Shards[b.Shard]))
+	}}, nil
+}
+
+// waitStalled waits until a further fsync has met the stall.
+func waitStalled(ctx context.Context, d Disk, before faultfs.Counters) error {
+	for {
+		now, err := d.Counters()
+		if err != nil || now.Minus(before).Effect() > 0 {
+			return err
+		}
+		if wait(stalledEvery, ctx.Done()) {
+			return fmt.Errorf("%w: no fsync began: %w", ErrNoProof, ctx.Err())
+		}
+	}
+}
+
+const stalledEvery = 10 * time.Millisecond

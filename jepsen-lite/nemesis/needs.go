@@ -17,37 +17,44 @@ type Need string
 // Needs.
 const (
 	Linux   Need = "linux"   // /proc, which tells if a process really stands still
-	Cuts    Need = "cuts"    // a network for each node, in which single directions can be cut
-	Links   Need = "links"   // bad links in such a network
+	Process Need = "process" // a process of this machine, to be signalled
+	Links   Need = "links"   // a network for each node, in which links can be bad
 	FUSE    Need = "fuse"    // a file system of our own under the data
-	Docker  Need = "docker"  // an engine that answers
-	HAProxy Need = "haproxy" // in front, with the clients going through it
+
+	Isolation Need = "isolation" // a network that a node can be taken from
+	Cuts      Need = "cuts"      // a network for each node, in which single directions can be cut
+	HAProxy   Need = "haproxy"   // in front, with the clients going through it
 )
 
 // Place is where a run takes place.
 type Place struct {
+	Containers   bool // not processes
 	ThroughProxy bool // the clients go through HAProxy
 	Replicas     int  // of a shard; 0: not known yet
 }
 
 // Missing says why the need isn't met here, "" if it is.
 func (p Place) Missing(n Need) string {
+	if p.Containers {
+		switch n {
+		case Process, Links, FUSE, Cuts:
+			return "needs --target processes"
+		case Linux, Isolation, HAProxy: // the engine knows who is paused and who is connected, HAProxy is one of the containers
+			return ""
+		}
+	}
 	switch n {
 	case Linux:
 		if runtime.GOOS != "linux" {
 			return "needs Linux's /proc, this is " + runtime.GOOS
 		}
-	case Cuts, Links:
+	case Isolation, Cuts, Links:
 		if err := netns.Possible(); err != nil {
 			return "needs a network for each node: " + err.Error()
 		}
 	case FUSE:
 		if err := faultfs.Possible(); err != nil {
 			return "needs a file system of our own: " + err.Error()
-		}
-	case Docker:
-		if out, err := exec.Command("docker", "info", "-f", "{{.ServerVersion}}").CombinedOutput(); err != nil {
-			return "needs Docker's engine: " + strings.TrimSpace(string(out)+" "+err.Error())
 		}
 	case HAProxy:
 		if _, err := exec.LookPath("haproxy"); err != nil {

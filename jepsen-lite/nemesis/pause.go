@@ -89,8 +89,8 @@ const (
 
 func slowness() []Nemesis {
 	return []Nemesis{
-		{Name: "slow-one", Family: "slow", Does: "a replica, drawn, gets a tenth of its processor time (SIGSTOP and SIGCONT, ten times a second)", Needs: []Need{Linux}, Scope: OneShard, Lasts: time.Second, Inject: slow(anyone)},
-		{Name: "slow-leader", Family: "slow", Does: "a shard's leader gets a tenth of its processor time", Needs: []Need{Linux}, Scope: OneShard, Lasts: time.Second, Inject: slow(leader)},
+		{Name: "slow-one", Family: "slow", Does: "a replica, drawn, gets a tenth of its processor time (SIGSTOP and SIGCONT, ten times a second)", Needs: []Need{Linux, Process}, Scope: OneShard, Lasts: time.Second, Inject: slow(anyone)},
+		{Name: "slow-leader", Family: "slow", Does: "a shard's leader gets a tenth of its processor time", Needs: []Need{Linux, Process}, Scope: OneShard, Lasts: time.Second, Inject: slow(leader)},
 	}
 }
 

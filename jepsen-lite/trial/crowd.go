@@ -31,8 +31,9 @@ type crowd struct {
 	next      int // number of the next client: no two of a history are the same
 }
 
-func newCrowd(c Config, p *processes, rec *recorder) *crowd {
-	return &crowd{config: c, endpoints: p.endpoints(), only: p.haproxy != nil, rec: rec}
+func newCrowd(c Config, p system, rec *recorder) *crowd {
+	urls, only := p.endpoints()
+	return &crowd{config: c, endpoints: urls, only: only, rec: rec}
 }
 
 // keys are all that were ever worked on.

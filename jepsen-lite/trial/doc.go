@@ -10,6 +10,7 @@ import (
 
 // Config of a trial.
 type Config struct {
+	Target    string // Processes or Compose
 	Seed      uint64
 	Time      time.Duration
 	Rate      int // operations a second that the clients together aim at
@@ -19,6 +20,7 @@ type Config struct {
 	Flags     []string // of kvorum serve, beyond those that every node needs
 	Out       string   // folder, there already
 	HAProxy   string   // folder of HAProxy's configuration
+	Checkout  string   // folder of docker-compose.yml
 	Nemeses   []nemesis.Nemesis
 	LeftOut   map[string]string // nemeses that can't be had here, and why
 	Schedule  nemesis.Schedule

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
@@ -11,7 +12,7 @@ import (
 
 // placed gives each node a network of its own, if a nemesis needs that; else nil, and all are on loopback.
 func placed(ctx context.Context, c Config) (*netns.Network, func(string) cluster.Place, error) {
-	if !c.needs(nemesis.Cuts) && !c.needs(nemesis.Links) {
+	if !c.needs(nemesis.Cuts) && !c.needs(nemesis.Isolation) && !c.needs(nemesis.Links) {
 		return nil, nil, nil
 	}
 	n, err := netns.New(ctx, cluster.Names(c.Shards, c.Replicas)...)
@@ -57,17 +58,24 @@ func (n network) Slow(ctx context.Context, member string, kilobits int) (nemesis
 
 type dropping struct{ *netns.Fault }
 
-func (d dropping) Packets(ctx context.Context) (sum int64, err error) {
+func (d dropping) Proof(ctx context.Context) (string, error) {
+	var sum int64
 	each, err := d.Dropped(ctx)
 	for _, packets := range each {
 		sum += packets
 	}
-	return sum, err
+	if err == nil && sum == 0 {
+		err = fmt.Errorf("%w: no packet was dropped", nemesis.ErrNoProof)
+	}
+	return fmt.Sprintf("%d packets dropped", sum), err
 }
 
 type slowing struct{ *netns.Slow }
 
-func (s slowing) Packets(ctx context.Context) (int64, error) {
+func (s slowing) Proof(ctx context.Context) (string, error) {
 	held, err := s.Held(ctx)
-	return held.Packets, err
+	if err == nil && held.Packets == 0 {
+		err = fmt.Errorf("%w: no packet had to wait", nemesis.ErrNoProof)
+	}
+	return fmt.Sprintf("%d packets had to wait or were dropped", held.Packets), err
 }

@@ -19,7 +19,9 @@ import (
 
 // shown is what a node said of itself when everything was over.
 type shown struct {
-	node    *cluster.Node
+	node    *cluster.Node // nil of a container
+	name    string
+	shard   uint32
 	applied uint64
 	digest  string
 }
@@ -32,7 +34,7 @@ func (p *processes) ask(ctx context.Context) (all []shown, err error) {
 			err = errors.Join(err, fmt.Errorf("ask %s for its state: %w", n.Name, askErr))
 			continue
 		}
-		all = append(all, shown{n, status.AppliedIndex, status.Digest})
+		all = append(all, shown{n, n.Name, n.Shard, status.AppliedIndex, status.Digest})
 	}
 	return all, err
 }
@@ -45,11 +47,11 @@ type order struct {
 	findings []string
 }
 
-// readOrder reads the disks of nodes that have ended. What a machine has applied is committed, so the log up to there is the
+// order reads the disks of nodes that have ended. What a machine has applied is committed, so the log up to there is the
 // order; a log that a snapshot has cut off tells it only in part, which is of no use.
-func readOrder(all []shown, shards int) (o order) {
+func (p *processes) order(all []shown) (o order) {
 	o.commits = []lin.Commit{}
-	for shard := range uint32(shards) {
+	for shard := range p.Shards() {
 		replay, why := o.shard(shard, all)
 		if why != "" {
 			return order{why: why, findings: o.findings}

@@ -24,6 +24,14 @@ type processes struct {
 	target  *nemesis.Target
 }
 
+func (p *processes) prepare(context.Context) error { return nil }
+
+func (p *processes) victims() *nemesis.Target { return p.target }
+
+func (p *processes) alarms() ([]string, error) { return p.Alarms() }
+
+func (p *processes) logTails(lines int) string { return p.LogTails(lines) }
+
 // newProcesses chooses ports and folders, and makes what the nodes will stand on. It starts none.
 func newProcesses(ctx context.Context, c Config) (p *processes, err error) {
 	data, logs := filepath.Join(c.Out, dataFolder), filepath.Join(c.Out, logFolder)
@@ -110,18 +118,16 @@ func (p *processes) mend(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// endpoints are where clients go.
-func (p *processes) endpoints() []string {
+func (p *processes) endpoints() (urls []string, only bool) {
 	if p.haproxy != nil {
-		return []string{"http://" + p.haproxy.Front.API}
+		return []string{"http://" + p.haproxy.Front.API}, true
 	}
-	return p.Endpoints()
+	return p.Endpoints(), false
 }
 
-// everyEndpoint is every way to the data, for the reads at the end.
 func (p *processes) everyEndpoint() []string {
-	if p.haproxy != nil {
-		return append(p.Endpoints(), p.endpoints()...)
+	if urls, only := p.endpoints(); only {
+		return append(p.Endpoints(), urls...)
 	}
 	return p.Endpoints()
 }

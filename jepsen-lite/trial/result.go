@@ -67,7 +67,7 @@ type Result struct {
 }
 
 func newResult(c Config) *Result {
-	return &Result{Seed: c.Seed, Target: "processes", Through: c.Through, DecidedBy: []string{"search"}, Nemeses: map[string]Fired{}, LeftOut: c.LeftOut, NoRoom: c.NoRoom, Folder: c.Out}
+	return &Result{Seed: c.Seed, Target: c.Target, Through: c.Through, DecidedBy: []string{"search"}, Nemeses: map[string]Fired{}, LeftOut: c.LeftOut, NoRoom: c.NoRoom, Folder: c.Out}
 }
 
 // leastWrites are how many acknowledged writes a second of a trial must have on average, or it proves nothing.

@@ -33,49 +33,52 @@ func (c *Config) fillDefaults() {
 // the cluster is in the Result, which is written into the folder with all the rest.
 func Run(ctx context.Context, c Config) (*Result, error) {
 	c.fillDefaults()
-	p, err := newProcesses(ctx, c)
+	p, err := newSystem(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	defer p.close() // for returns on the way; it does nothing the second time
-	if err := p.begin(ctx, c); err != nil {
+	if err := begin(ctx, c, p); err != nil {
 		return nil, err
 	}
 	rec := newRecorder()
 	r := newResult(c)
 	crowd := newCrowd(c, p, rec)
-	r.strikes, r.to = p.ordeal(ctx, c, crowd, rec)
+	r.strikes, r.to = ordeal(ctx, c, p, crowd, rec)
 	if ctx.Err() != nil {
 		r.Interrupted = true
 	}
 	ctx = context.WithoutCancel(ctx) // what happened until now is judged
 	c.Say("%6.1fs the clients are done: mending, and reading everything at %d places", seconds(r.to), len(p.everyEndpoint()))
-	readAll := p.recover(ctx, c, crowd, rec)
+	readAll := recoverAll(ctx, c, p, crowd, rec)
 	r.find("the cluster did not recover: ", readAll)
 	states, err := p.ask(ctx)
 	if readAll == nil {
 		r.find("", err)
 	}
 	r.find("", p.close())
-	alarms, err := p.Alarms()
+	alarms, err := p.alarms()
 	r.find("", err)
 	r.Findings = append(r.Findings, alarms...)
 	h := rec.history()
 	known := order{why: "the cluster did not recover"}
 	if readAll == nil {
 		r.Findings = append(r.Findings, judgeLists(h.Operations, crowd.lists)...)
-		known = readOrder(states, c.Shards)
+		known = p.order(states)
 	}
 	return r, r.finish(ctx, c, h, crowd.lists, known)
 }
 
 // begin starts the cluster.
-func (p *processes) begin(ctx context.Context, c Config) error {
-	c.Say("starting %d shards of %d nodes%s", c.Shards, c.Replicas, map[bool]string{true: ", HAProxy and a router"}[p.haproxy != nil])
+func begin(ctx context.Context, c Config, p system) error {
+	c.Say("starting %d shards of %d nodes%s", c.Shards, c.Replicas, map[bool]string{true: ", HAProxy and a router"}[c.Through == ThroughHAProxy])
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.GiveUp)
 	defer cancel()
 	if err := p.start(ctx); err != nil {
-		return fmt.Errorf("the cluster does not start: %w\n%s", err, p.LogTails(5))
+		return fmt.Errorf("the cluster does not start: %w\n%s", err, p.logTails(5))
 	}
 	return nil
 }
@@ -85,7 +88,7 @@ const tellEvery = 10 * time.Second
 
 // ordeal lets clients and nemeses loose. It ends when the time is up and the last strike is over, which is at the moment until;
 // what the clients have under way then comes to its end.
-func (p *processes) ordeal(ctx context.Context, c Config, crowd *crowd, rec *recorder) (all []Struck, until int64) {
+func ordeal(ctx context.Context, c Config, p system, crowd *crowd, rec *recorder) (all []Struck, until int64) {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	worked := make(chan struct{})
@@ -94,7 +97,7 @@ func (p *processes) ordeal(ctx context.Context, c Config, crowd *crowd, rec *rec
 		crowd.run(working)
 	}()
 	struck := make(chan []Struck, 1)
-	go func() { struck <- newStriker(c, p.target, rec).run(ctx) }() // waited for below
+	go func() { struck <- newStriker(c, p.victims(), rec).run(ctx) }() // waited for below
 	up := time.NewTimer(c.Time - time.Since(rec.start))
 	defer up.Stop()
 	tell := time.NewTicker(tellEvery)
@@ -122,8 +125,8 @@ func (p *processes) ordeal(ctx context.Context, c Config, crowd *crowd, rec *rec
 	return all, until
 }
 
-// recover mends everything and reads every key at every place.
-func (p *processes) recover(ctx context.Context, c Config, crowd *crowd, rec *recorder) error {
+// recoverAll mends everything and reads every key at every place.
+func recoverAll(ctx context.Context, c Config, p system, crowd *crowd, rec *recorder) error {
 	limited, cancel := context.WithTimeout(ctx, c.GiveUp)
 	defer cancel()
 	if err := p.mend(limited); err != nil {

@@ -1,0 +1,202 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kvorum/kvorum/client"
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
+	"github.com/kvorum/kvorum/wire"
+)
+
+// containers are the project's docker-compose.yml as it is, under a project name and on ports of its own.
+type containers struct {
+	*cluster.Compose
+	kv     *client.Client // through HAProxy
+	shards [][]string     // services
+	logs   string         // folder
+	target *nemesis.Target
+	closed bool
+	up     bool
+	ended  error // what close found
+}
+
+const (
+	imagesWithin = 10 * time.Minute // to make them from nothing and to build the program
+	askWithin    = 3 * time.Second  // one question about the state of the cluster, which waits for replicas that are down
+	endWithin    = 2 * time.Minute  // to remove all
+)
+
+func newContainers(ctx context.Context, c Config) (*containers, error) {
+	s := &containers{logs: filepath.Join(c.Out, logFolder)}
+	if err := os.MkdirAll(s.logs, 0o755); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.Compose, err = cluster.NewCompose(ctx, c.Checkout, fmt.Sprintf("kvorum-jepsen-%d", os.Getpid())); err != nil {
+		return nil, err
+	}
+	if s.kv, err = client.New(client.Config{Endpoints: []string{"http://" + s.API}, Timeout: askWithin, AttemptTimeout: askWithin}); err != nil {
+		return nil, err
+	}
+	all := s.Nodes()
+	s.shards = slices.Collect(slices.Chunk(all, len(all)/c.Shards))
+	s.target = s.asTarget()
+	return s, nil
+}
+
+func (s *containers) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, imagesWithin)
+	defer cancel()
+	if _, err := s.Images(ctx); err != nil {
+		return err
+	}
+	_, err := s.Do(ctx, "build", s.Nodes()[0])
+	return err
+}
+
+func (s *containers) start(ctx context.Context) error {
+	s.up = true
+	if err := s.Up(ctx); err != nil {
+		return err
+	}
+	return s.whole(ctx)
+}
+
+func (s *containers) victims() *nemesis.Target { return s.target }
+
+// whole waits until HAProxy leads to a cluster of which every replica is ready and every shard has a leader.
+func (s *containers) whole(ctx context.Context) error {
+	return cluster.WaitFor(ctx, "the deployment to be whole", func(ctx context.Context) error {
+		status, err := s.kv.ClusterStatus(ctx)
+		if err != nil {
+			return err
+		}
+		for _, shard := range status.Shards {
+			if shard.Leader == "" {
+				return fmt.Errorf("shard %d has no leader", shard.Shard)
+			}
+			for _, r := range shard.Replicas {
+				if err := ready(r); err != nil {
+					return err
+				}
+			}
+		}
+		if len(status.Shards) != len(s.shards) {
+			return fmt.Errorf("%d shards", len(status.Shards))
+		}
+		return nil
+	})
+}
+
+func ready(r wire.ReplicaStatus) error {
+	if r.Status == nil {
+		return fmt.Errorf("%s can't be asked: %s", r.ID, r.Error)
+	}
+	if !r.Status.Ready {
+		return fmt.Errorf("%s is not ready: %v", r.ID, r.Status.NotReady)
+	}
+	return nil
+}
+
+// mend starts, unpauses and connects whatever is not as it was.
+func (s *containers) mend(ctx context.Context) error {
+	var errs []error
+	for _, service := range s.Services() {
+		part := container{s, service}
+		state, err := part.state(ctx)
+		errs = append(errs, err)
+		switch {
+		case err != nil:
+		case state.Paused:
+			errs = append(errs, part.Resume(ctx))
+		case !state.Running:
+			errs = append(errs, part.Start(ctx))
+		}
+		if err == nil && !state.connected {
+			errs = append(errs, s.connect(ctx, service))
+		}
+	}
+	return errors.Join(append(errs, s.whole(ctx))...)
+}
+
+func (s *containers) endpoints() (urls []string, only bool) { return []string{"http://" + s.API}, true }
+
+func (s *containers) everyEndpoint() []string { return []string{"http://" + s.API} }
+
+func (s *containers) ask(ctx context.Context) (all []shown, err error) {
+	status, err := s.kv.ClusterStatus(ctx)
+	for _, shard := range status.Shards {
+		for _, r := range shard.Replicas {
+			if notReady := ready(r); notReady != nil {
+				err = errors.Join(err, notReady)
+				continue
+			}
+			all = append(all, shown{name: r.ID, shard: shard.Shard, applied: r.Status.AppliedIndex, digest: r.Status.Digest})
+		}
+	}
+	return all, err
+}
+
+// order is not known: what the search can't see is only that replicas hold different states.
+func (s *containers) order(states []shown) order {
+	o := order{why: "the logs on the containers' volumes are not read"}
+	for i, a := range states {
+		for _, b := range states[:i] {
+			if a.shard == b.shard && a.applied == b.applied && a.digest != b.digest {
+				o.findings = append(o.findings, fmt.Sprintf("at index %d %s holds the state %s and %s holds %s", a.applied, a.name, a.digest, b.name, b.digest))
+			}
+		}
+	}
+	return o
+}
+
+// close saves the logs and removes containers, network and volumes. A container that its engine had to start again had ended
+// unasked.
+func (s *containers) close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.kv.Close()
+	if !s.up {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
+	defer cancel()
+	var errs []error
+	for _, service := range s.Services() {
+		part := container{s, service}
+		state, err := part.state(ctx)
+		if err == nil && state.restarts > 0 {
+			err = fmt.Errorf("%s ended unasked, %d times", service, state.restarts)
+		}
+		errs = append(errs, err, part.saveLog(ctx))
+	}
+	return errors.Join(append(errs, s.Remove(ctx))...)
+}
+
+func (s *containers) alarms() ([]string, error) {
+	return cluster.AlarmsIn(s.logs, s.Nodes())
+}
+
+func (s *containers) logTails(lines int) string {
+	var b strings.Builder
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
+	defer cancel()
+	for _, service := range s.Services() {
+		out, err := s.Do(ctx, "logs", "--no-color", "--tail", fmt.Sprint(lines), service)
+		fmt.Fprintf(&b, "--- %s\n%s", service, out)
+		if err != nil {
+			fmt.Fprintln(&b, err)
+		}
+	}
+	return b.String()
+}
