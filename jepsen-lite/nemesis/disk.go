@@ -61,8 +61,8 @@ func everyoneOfShard(ctx context.Context, t *Target, b Blow) ([]Node, error) {
 	return append([]Node{first}, t.others(b.Shard, first, b.Draw)...), nil
 }
 
-// sick puts faults in force until healed. The proof is how often they struck. A node that could not bear it and has ended by
-// itself is started again; of nodes only reads that fail may do that, and only to one that maps its files.
+// sick puts faults in force until healed. The proof is how often they struck. Only reads that fail may end a node, by the pages
+// that it has mapped: it is started again then.
 func sick(choose chooser, f faultfs.Faults) func(context.Context, *Target, Blow) (*Strike, error) {
 	return func(ctx context.Context, t *Target, b Blow) (*Strike, error) {
 		victims, err := choose(ctx, t, b)

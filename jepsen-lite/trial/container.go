@@ -199,7 +199,7 @@ func (c container) saveLog(ctx context.Context) error {
 type isolation struct{ of *containers }
 
 func (i isolation) Cut(ctx context.Context, links ...netns.Link) (nemesis.Outage, error) {
-	victim := common(links)
+	victim := alone(links, len(i.of.shards[0]))
 	if victim == "" {
 		return nil, fmt.Errorf("a container can only be taken from the network, and %v is not that", links)
 	}
@@ -211,8 +211,8 @@ func (i isolation) Cut(ctx context.Context, links ...netns.Link) (nemesis.Outage
 	return taken{container{i.of, victim}}, err
 }
 
-// common is the member at one end of each link, in both directions; "" if there is none.
-func common(links []netns.Link) string {
+// alone is the one of so many members that is cut off from all others, in both directions; "" if there is none.
+func alone(links []netns.Link, members int) string {
 	ends := map[string]int{}
 	for _, l := range links {
 		ends[l.From] |= 1
@@ -225,7 +225,7 @@ func common(links []netns.Link) string {
 				at++
 			}
 		}
-		if at == len(links) && ends[member] == 1|2 {
+		if at == len(links) && at == 2*(members-1) && ends[member] == 1|2 {
 			return member
 		}
 	}

@@ -23,9 +23,8 @@ type containers struct {
 	shards [][]string     // services
 	logs   string         // folder
 	target *nemesis.Target
+	up     bool // or half of it
 	closed bool
-	up     bool
-	ended  error // what close found
 }
 
 const (
