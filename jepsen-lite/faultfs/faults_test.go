@@ -265,6 +265,27 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// TestFullCopyOnWrite: not even what is there can be written over, until something is removed.
+func TestFullCopyOnWrite(t *testing.T) {
+	m := mounted(t)
+	write(t, m.Folder+"/reserve", strings.Repeat("r", 8192), 0, true)
+	write(t, m.Folder+"/file", "12345678", 0, true)
+	check(t, m.Set(Faults{Full: true, CopyOnWrite: true}))
+	over := func() error {
+		f, err := os.OpenFile(m.Folder+"/file", os.O_WRONLY, 0)
+		check(t, err)
+		defer f.Close()
+		_, err = f.WriteAt([]byte("87654321"), 0)
+		return err
+	}
+	got := delta(t, m, func() { wantErrno(t, "writing over", over(), syscall.ENOSPC) })
+	if got.NoSpace != 1 {
+		t.Errorf("counted %+v", got)
+	}
+	check(t, os.Remove(m.Folder+"/reserve"))
+	check(t, over())
+}
+
 func free(t *testing.T, folder string) int64 {
 	t.Helper()
 	var s syscall.Statfs_t
