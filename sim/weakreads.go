@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,19 +16,30 @@ import (
 // keyLog is what became of one key, in commit order. State i is what a reader sees after i changes.
 type keyLog struct {
 	states []string         // what a read shows: the value, or absent
+	at     []uint64         // state -> index of the entry that made it; 0 for the first
 	place  map[string][]int // state -> where it is in states
 	writes map[string]int   // unique value or idempotency key of a write -> the state that it made
 }
 
 const absentState = "\x00absent"
 
-// judgeWeakReads: a stale read shows something that was once true; a bounded one nothing older than its bound. The order is the machines', the times are the clients' true ones.
+// judgeWeakReads: a stale read shows something that was once true; a bounded one nothing older than its bound; one of a client
+// with a session nothing older than what that client was told before. The order is the machines', the times are the clients'
+// true ones.
 func (w *World) judgeWeakReads(all []lin.Commit) {
+	failures := weakReads(keyLogs(all), w.history.ops)
+	slices.SortStableFunc(failures, func(a, b Failure) int { return strings.Compare(a.Detail, b.Detail) })
+	for _, f := range failures {
+		w.fail(f.Oracle, f.Detail)
+	}
+}
+
+func keyLogs(all []lin.Commit) map[string]*keyLog {
 	logs := map[string]*keyLog{}
 	for _, c := range all {
 		l := logs[c.Key]
 		if l == nil {
-			l = &keyLog{states: []string{absentState}, place: map[string][]int{absentState: {0}}, writes: map[string]int{}}
+			l = &keyLog{states: []string{absentState}, at: []uint64{0}, place: map[string][]int{absentState: {0}}, writes: map[string]int{}}
 			logs[c.Key] = l
 		}
 		if c.Output.Result != lin.OK || c.Replayed {
@@ -41,25 +53,53 @@ func (w *World) judgeWeakReads(all []lin.Commit) {
 			l.writes[c.Input.IdempotencyKey] = len(l.states)
 		}
 		l.place[state] = append(l.place[state], len(l.states))
-		l.states = append(l.states, state)
+		l.states, l.at = append(l.states, state), append(l.at, c.Index)
 	}
+	return logs
+}
+
+func weakReads(logs map[string]*keyLog, ops []lin.Operation) (failures []Failure) {
+	floors := sessionFloors(ops)
 	byKey := map[string][]*lin.Operation{}
-	for i := range w.history.ops {
-		o := &w.history.ops[i]
-		byKey[o.Key] = append(byKey[o.Key], o)
+	for i := range ops {
+		byKey[ops[i].Key] = append(byKey[ops[i].Key], &ops[i])
 	}
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		if l := logs[key]; l != nil {
-			w.judgeWeakReadsOf(l, byKey[key])
+			failures = append(failures, l.judge(byKey[key], floors)...)
 		}
 	}
+	return failures
+}
+
+// sessionFloors says of each read of a client with a session which index of the shard's log it must show at least: the highest
+// that a reply to the same client carried before.
+func sessionFloors(ops []lin.Operation) map[*lin.Operation]uint64 {
+	byClient := map[int][]*lin.Operation{}
+	for i := range ops {
+		if o := &ops[i]; workload.HasSession(o.Client) {
+			byClient[o.Client] = append(byClient[o.Client], o)
+		}
+	}
+	floors := map[*lin.Operation]uint64{}
+	for _, list := range byClient {
+		slices.SortStableFunc(list, func(a, b *lin.Operation) int { return cmp.Compare(a.Call, b.Call) })
+		told := map[uint32]uint64{} // one operation at a time, so what went before has returned
+		for _, o := range list {
+			if o.Receipt == nil {
+				continue // no reply: it told nothing, and shows nothing
+			}
+			floors[o] = told[o.Receipt.Shard]
+			told[o.Receipt.Shard] = max(told[o.Receipt.Shard], o.Receipt.Index)
+		}
+	}
+	return floors
 }
 
 // slack is what clocks that drift by up to 10 % and the way of a request may add to a bound.
 const slack = workload.MaxStale / 8
 
-func (w *World) judgeWeakReadsOf(l *keyLog, ops []*lin.Operation) {
-	var failures []Failure
+func (l *keyLog) judge(ops []*lin.Operation, floors map[*lin.Operation]uint64) (failures []Failure) {
 	for _, o := range ops {
 		weak := wire.Consistency(o.Input.Consistency)
 		if o.Kind != lin.Get || o.Outcome != lin.Applied || weak == "" || weak == wire.Linearizable {
@@ -74,19 +114,22 @@ func (w *World) judgeWeakReadsOf(l *keyLog, ops []*lin.Operation) {
 			failures = append(failures, Failure{"stale reads", 0, fmt.Sprintf("%s: it never was so", o)})
 			continue
 		}
-		if weak != wire.Bounded {
-			continue
+		newest := places[len(places)-1]
+		if floor := floors[o]; newest < l.stateAt(floor) {
+			failures = append(failures, Failure{"session reads", 0, fmt.Sprintf("%s: overwritten by index %d, which this client had been told of", o, floor)})
 		}
 		// the state that was there when the bound began: made by writes acknowledged before it
-		oldest := l.acknowledgedBefore(ops, o.Call-int64(workload.MaxStale+slack))
-		if places[len(places)-1] < oldest {
+		if weak == wire.Bounded && newest < l.acknowledgedBefore(ops, o.Call-int64(workload.MaxStale+slack)) {
 			failures = append(failures, Failure{"bounded reads", 0, fmt.Sprintf("%s: overwritten more than %s before the call", o, time.Duration(workload.MaxStale))})
 		}
 	}
-	slices.SortFunc(failures, func(a, b Failure) int { return strings.Compare(a.Detail, b.Detail) })
-	for _, f := range failures {
-		w.fail(f.Oracle, f.Detail)
-	}
+	return failures
+}
+
+// stateAt is the state that the log made up to an index.
+func (l *keyLog) stateAt(index uint64) int {
+	after, _ := slices.BinarySearchFunc(l.at, index+1, cmp.Compare[uint64])
+	return after - 1
 }
 
 // acknowledgedBefore is the newest state that a client knew of at the instant.

@@ -129,7 +129,7 @@ func newPerson(c Config, number int, r Recorder) (*person, error) {
 		turned = append(turned, c.Endpoints[(i+number)%len(c.Endpoints)])
 	}
 	cl, err := client.New(client.Config{
-		Endpoints: turned, Timeout: c.OperationTimeout, AttemptTimeout: c.AttemptTimeout, DirectRouting: number%4 == 2 && !c.EndpointsOnly, Session: number%4 == 3,
+		Endpoints: turned, Timeout: c.OperationTimeout, AttemptTimeout: c.AttemptTimeout, DirectRouting: number%4 == 2 && !c.EndpointsOnly, Session: HasSession(number),
 		Retry: client.RetryPolicy{Base: 20 * time.Millisecond, Max: 500 * time.Millisecond},
 	})
 	if err != nil {
@@ -137,6 +137,9 @@ func newPerson(c Config, number int, r Recorder) (*person, error) {
 	}
 	return &person{Config: c, number: number, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(number))), seen: map[string]uint64{}}, nil
 }
+
+// HasSession says which clients read their own writes also with bounded and stale reads.
+func HasSession(number int) bool { return number%4 == 3 }
 
 func (p *person) live(ctx context.Context) {
 	for ctx.Err() == nil && (p.budget == nil || p.budget.Add(-1) >= 0) {
