@@ -77,7 +77,7 @@ compose-words: images ## the whole Debian word list through HAProxy into contain
 import-words: ## the whole Debian word list into 3 x 3 processes while leaders are killed (package wamerican)
 	KVORUM_FULL=1 $(GO) test -count 1 -v -timeout 30m -run Word ./jepsen-lite
 
-deploy-tests: images ## HAProxy before real processes, and docker-compose.yml in containers (package haproxy, docker)
+deploy-tests: readable ## HAProxy before real processes, and docker-compose.yml in containers (package haproxy, docker)
 	$(GO) test -tags deploy -count 1 -timeout 30m $(TESTFLAGS) -run '^($(DEPLOYED))$$' ./jepsen-lite
 
 images: readable ## the images that docker-compose.yml needs: pulled, or made from Debian packages where no registry is reachable

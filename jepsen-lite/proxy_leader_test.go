@@ -81,7 +81,7 @@ func TestLeaderChangesThroughHAProxy(t *testing.T) {
 		t.Errorf("replies by protocol: %v, %d connections in HTTP/2 refused: HTTP/2 was to be tried, and refused each time", w.carried, w.refused)
 	}
 	table(t, "leader changes under load of 8 writers", rows, names...)
-	// A hand-over has no pause in it, only some six disk writes one after the other: 20 to 30 ms where nothing else runs, which
+	// A hand-over has no pause in it, only some six disk writes one after the other: about 20 ms where nothing else runs, which
 	// is the goal. Three times that is a pause, by a retry or a check. Where the disk or the processor is so busy that writes stall
 	// without any event (the median of 20 hand-overs was 56 ms with seventeen times as much to run as can), three times that.
 	bound := max(60*time.Millisecond, 3*percentile(rows[names[0]], 0.5))

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,8 +27,8 @@ import (
 const floorConnections = 64
 
 func BenchmarkFloorGet(b *testing.B) {
-	TuneCollector(0) // as kvorum serve does; both sides have it
 	b.Run("kvorum", func(b *testing.B) {
+		collectAsServe(b)
 		d, err := OpenDev(b.Context(), DevConfig{Listen: "127.0.0.1:0", DataDir: b.TempDir(), Shards: 1, Replicas: 3, SlotFunction: store.LastByte, Tuning: controller.DefaultTuning()})
 		if err != nil {
 			b.Fatal(err)
@@ -45,26 +46,43 @@ func BenchmarkFloorGet(b *testing.B) {
 		}
 		b.Fatal("no leader")
 	})
-	b.Run("bare-mux", func(b *testing.B) {
-		var mu sync.RWMutex
-		values := map[string][]byte{"key": []byte("value")}
-		routes := mux.NewRouter().UseEncodedPath().SkipClean(true)
-		routes.HandleFunc("/v1/kv/{key:.*}", func(w http.ResponseWriter, r *http.Request) {
-			mu.RLock()
-			value := values[mux.Vars(r)["key"]]
-			mu.RUnlock()
-			w.Header().Set("Content-Length", strconv.Itoa(len(value)))
-			_, _ = w.Write(value)
-		}).Methods(http.MethodGet)
-		l, err := network.Listen(b.Context(), "127.0.0.1:0")
-		if err != nil {
-			b.Fatal(err)
-		}
-		server := &http.Server{Handler: routes}
-		go func() { _ = server.Serve(l) }()
-		b.Cleanup(func() { _ = server.Close() })
-		getFrom(b, l.Addr().String())
+	// Bare is bare: Go's own settings. Beside it the same with the garbage collector set as kvorum serve sets it.
+	b.Run("bare-mux", getFromBareMux)
+	b.Run("bare-mux-collector", func(b *testing.B) {
+		collectAsServe(b)
+		getFromBareMux(b)
 	})
+}
+
+// collectAsServe sets the garbage collector as kvorum serve does, for one benchmark.
+func collectAsServe(b *testing.B) {
+	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(-1)
+	b.Cleanup(func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	})
+	TuneCollector(0)
+}
+
+func getFromBareMux(b *testing.B) {
+	var mu sync.RWMutex
+	values := map[string][]byte{"key": []byte("value")}
+	routes := mux.NewRouter().UseEncodedPath().SkipClean(true)
+	routes.HandleFunc("/v1/kv/{key:.*}", func(w http.ResponseWriter, r *http.Request) {
+		mu.RLock()
+		value := values[mux.Vars(r)["key"]]
+		mu.RUnlock()
+		w.Header().Set("Content-Length", strconv.Itoa(len(value)))
+		_, _ = w.Write(value)
+	}).Methods(http.MethodGet)
+	l, err := network.Listen(b.Context(), "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := &http.Server{Handler: routes}
+	go func() { _ = server.Serve(l) }()
+	b.Cleanup(func() { _ = server.Close() })
+	getFrom(b, l.Addr().String())
 }
 
 // getFrom does b.N GETs over floorConnections keep-alive connections, with a client that costs next to nothing.

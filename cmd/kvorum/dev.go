@@ -111,7 +111,7 @@ Try it:
   curl %[1]s/v1/kv/user:a                                   # retrieve
   curl -X PUT -H 'If-Match: *' -d Eve %[1]s/v1/kv/user:a    # update what is there
   curl -X DELETE %[1]s/v1/kv/user:a                         # delete
-  kvorum cluster status%[2]s
+  kvorum cluster status%[2]s    # or go run ./cmd/kvorum cluster status
 
 Ctrl-C stops it.
 `, url, c.endpointHint(url))

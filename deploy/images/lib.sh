@@ -1,5 +1,7 @@
 # Sourced by the scripts that make images.
 
+PATH=$PATH:/usr/sbin:/sbin # ldconfig and haproxy: an ordinary Debian user has neither folder in the PATH
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }

@@ -5,7 +5,7 @@
 #   make.sh --again  makes anew what an earlier run has made
 # An image made here carries the version that is really in it. Where that is not the version docker-compose.yml names by
 # default, .env says so: docker-compose and `docker compose` read that file by themselves.
-# Needs docker; to make images also go and, for what is not installed, apt-get (as root or by sudo). Takes about 15 s.
+# Needs docker; to make images also go and, for what is not installed, apt-get (as root or by sudo). Takes about 20 s.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
