@@ -173,6 +173,10 @@ func (p *program) finish(c trial.Config, r *trial.Result) error {
 	for name, why := range r.BeyondRaft {
 		p.say("  beyond what Raft promises: %s: %s. A violation was to be expected, and is none of the program's", name, why)
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.Nemeses)) {
+		f := r.Nemeses[name]
+		p.say("  %-20s %3d times, %3d proved; without service %6.2f s (median), %6.2f s (worst)", name, f.Fired, f.Proved, f.MedianGap, f.WorstGap)
+	}
 	p.say("%s: %d operations, %d writes acknowledged, longest %.2f s without service (shard %d); see %s", r.Verdict, r.Report.Operations, r.Writes,
 		r.Longest.Seconds, r.Longest.Shard, filepath.Join(c.Out, trial.ReportFolder, "index.html"))
 	line, err := json.Marshal(r)

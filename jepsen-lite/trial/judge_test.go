@@ -128,3 +128,28 @@ func TestLeadersAreThoseWhoWrote(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestGapsOfNemeses: each strike counts with the time without service of its own shard, not of another that was struck too.
+func TestGapsOfNemeses(t *testing.T) {
+	at := func(shard uint32, seconds float64) lin.Operation {
+		return lin.Operation{Kind: lin.Put, Outcome: lin.Applied, Return: int64(seconds * 1e9), Receipt: &lin.Receipt{Shard: shard}}
+	}
+	strike := func(name string, shard int, from, to float64) Struck {
+		return Struck{Planned: nemesis.Planned{Nemesis: name, Shard: shard}, from: int64(from * 1e9), to: int64(to * 1e9)}
+	}
+	config := Config{Shards: 2}
+	r := newResult(config)
+	r.to = 20e9
+	r.strikes = []Struck{strike("a", 0, 1, 3), strike("a", 0, 10.5, 12), strike("a", 0, 15.2, 15.8), strike("b", 1, 1, 3), strike("c", -1, 1, 3)}
+	r.measure(config, lin.History{Operations: []lin.Operation{
+		at(0, 1), at(0, 2), at(0, 10), at(0, 14), at(0, 15), at(0, 16), at(0, 20), at(1, 0.5), at(1, 3.5), at(1, 20),
+	}}, nil)
+	r.judge(config)
+	for name, want := range map[string]Fired{
+		"a": {Fired: 3, Proved: 3, MedianGap: 4, WorstGap: 8}, "b": {Fired: 1, Proved: 1, MedianGap: 3, WorstGap: 3}, "c": {Fired: 1, Proved: 1, MedianGap: 8, WorstGap: 8},
+	} {
+		if got := r.Nemeses[name]; got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+}

@@ -31,6 +31,9 @@ const (
 type Fired struct {
 	Fired  int `json:"fired"`
 	Proved int `json:"proved"` // to have taken effect
+	// MedianGap and WorstGap are over its strikes: the longest time without service that each caused, in seconds.
+	MedianGap float64 `json:"median_without_service"`
+	WorstGap  float64 `json:"worst_without_service"`
 }
 
 // Result is what a trial came to: result.json, and the last line of the program.
@@ -125,7 +128,22 @@ func (r *Result) measure(c Config, h lin.History, lists []string) {
 	s := newService(h.Operations, c.Shards, 0, r.to)
 	r.Longest = s.longest(0, r.to)
 	for i := range r.strikes {
-		r.strikes[i].Longest = s.longest(r.strikes[i].from, r.strikes[i].to)
+		strike := &r.strikes[i]
+		strike.Longest = s.longest(strike.from, strike.to, strike.shards()...)
+	}
+}
+
+// gaps says for each nemesis how long its strikes left a shard without service.
+func (r *Result) gaps() {
+	by := map[string][]float64{}
+	for _, s := range r.strikes {
+		by[s.Nemesis] = append(by[s.Nemesis], s.Longest.Seconds)
+	}
+	for name, list := range by {
+		slices.Sort(list)
+		f := r.Nemeses[name]
+		f.MedianGap, f.WorstGap = list[len(list)/2], list[len(list)-1]
+		r.Nemeses[name] = f
 	}
 }
 
@@ -149,6 +167,7 @@ func (r *Result) judge(c Config) {
 			r.Findings = append(r.Findings, fmt.Sprintf("%s at %.1fs: %s", s.Nemesis, s.Began, s.NotHealed))
 		}
 	}
+	r.gaps()
 	unproved := len(r.Doubts) > 0
 	if missing := len(c.Schedule.Strikes) - len(r.strikes); missing > 0 {
 		unproved = true

@@ -28,6 +28,14 @@ type Struck struct {
 	from, to int64 // on the history's clock
 }
 
+// shards that the strike is about; none: all.
+func (s *Struck) shards() []uint32 {
+	if s.Shard < 0 {
+		return nil
+	}
+	return []uint32{uint32(s.Shard)}
+}
+
 // striker carries out a schedule.
 type striker struct {
 	config  Config
