@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/kvorum/kvorum/wire"
 )
 
 // routingCheck is one request and where HAProxy must send it. Requests of one list run one after the other.
@@ -13,9 +15,11 @@ type routingCheck struct {
 	method, target string
 	key            string // decoded
 	status         []int
-	body           string // wanted of a GET
-	anywhere       bool   // any node will do: there is no key
-	nowhere        bool   // there is a key, but none that can be read: HAProxy or any node says so
+	send           string       // the request's body; a PUT without one sends the key
+	body           string       // wanted of a GET
+	outcome        wire.Outcome // wanted, if not empty
+	anywhere       bool         // any node will do: there is no key
+	nowhere        bool         // there is a key, but none that can be read: HAProxy or any node says so
 }
 
 // lifeOf puts a key, reads it, deletes it, and tries a method that there is not: each by its raw target.
@@ -78,7 +82,26 @@ func routingOddities() []routingCheck {
 	for _, target := range []string{"/", "/v1/kvx", "/v1", "/v1%2Fkv/a", "/v1/operations/none"} {
 		checks = append(checks, routingCheck{method: "GET", target: target, status: []int{404}, anywhere: true})
 	}
-	return checks
+	for _, method := range []string{"OPTIONS", "PATCH", "TRACE", "FOO"} { // HAProxy passes them on: a node says no
+		checks = append(checks,
+			routingCheck{method: method, target: "/v1/kv/method", key: "method", status: []int{405}, outcome: wire.NotApplied},
+			routingCheck{method: method, target: "/v1/cluster", status: []int{405}, outcome: wire.NotApplied, anywhere: true})
+	}
+	checks = append(checks, routingCheck{method: "CONNECT", target: "kvorum:80", status: []int{404}, outcome: wire.NotApplied, anywhere: true})
+	return append(checks, batchOfAllShards()...)
+}
+
+// batchOfAllShards is one batch with a key of each shard, and the reads that show it applied.
+func batchOfAllShards() []routingCheck {
+	var lines strings.Builder
+	var reads []routingCheck
+	for shard := range uint32(3) {
+		key := keyOf(shard, "batch")
+		fmt.Fprintf(&lines, `{"op":"put","key":%q,"value":"of a batch"}`+"\n", key)
+		reads = append(reads, routingCheck{method: "GET", target: "/v1/kv/" + key, key: key, status: []int{200}, body: "of a batch"})
+	}
+	batch := routingCheck{method: "POST", target: "/v1/batch", send: lines.String(), status: []int{200}, outcome: wire.Applied, anywhere: true}
+	return append([]routingCheck{batch}, reads...)
 }
 
 // reads reports whether HAProxy may send the check to any replica.

@@ -50,19 +50,29 @@ func (c *rawClient) do(method, target, id, body string) (*cluster.Reply, error) 
 
 // refusesWhatIsNoHTTP: HAProxy's parser answers by itself. Its page can't be changed and bears no outcome; nothing was sent.
 func refusesWhatIsNoHTTP(t *testing.T, address string) {
-	for _, target := range []string{"/v1/kv/a b", "/v1/kv/caf\xc3\xa9", "/v1/kv/a#b", "/v1/kv/a\tb", "/v1/kv/a\x7fb", "/v1/kv/a\x01", "/v1/kv/" + strings.Repeat("x", 20_000)} {
+	refused := func(method, target string) {
+		t.Helper()
 		client, err := dialRaw(address)
 		check(t, err)
-		reply, err := client.do("PUT", target, "bad", "v")
+		defer client.conn.Close()
+		reply, err := client.do(method, target, "bad", "v")
 		if err != nil {
-			t.Errorf("%.40q: %v", target, err)
-			continue
+			t.Errorf("%s %.40q: %v", method, target, err)
+			return
 		}
 		// Newer versions say 414 or 431 where 2.6 says 400.
 		if reply.Status != 400 && reply.Status != 414 && reply.Status != 431 {
-			t.Errorf("%.40q: %s", target, reply)
+			t.Errorf("%s %.40q: %s", method, target, reply)
 		}
-		check(t, client.conn.Close())
+		if reply.Header.Get(wire.HeaderOutcome) != "" {
+			t.Errorf("%s %.40q: %s has an outcome: haproxy/README.md says that it has none", method, target, reply)
+		}
+	}
+	for _, target := range []string{"/v1/kv/a b", "/v1/kv/caf\xc3\xa9", "/v1/kv/a#b", "/v1/kv/a\tb", "/v1/kv/a\x7fb", "/v1/kv/a\x01", "/v1/kv/" + strings.Repeat("x", 20_000)} {
+		refused("PUT", target)
+	}
+	for _, target := range []string{"/v1/kv/a", "kvorum", "other:80"} {
+		refused("CONNECT", target)
 	}
 }
 

@@ -57,8 +57,8 @@ func (run *routingRun) one(t *testing.T, client *rawClient, k routingCheck) erro
 	run.mu.Lock()
 	run.sent[id] = k
 	run.mu.Unlock()
-	body := ""
-	if k.method == "PUT" {
+	body := k.send
+	if k.method == "PUT" && body == "" {
 		body = k.key
 	}
 	reply, err := client.do(k.method, k.target, id, body)
@@ -72,6 +72,8 @@ func (run *routingRun) one(t *testing.T, client *rawClient, k routingCheck) erro
 	switch {
 	case !slices.Contains(k.status, reply.Status), k.body != "" && string(reply.Body) != k.body:
 		run.complain(t, "%s %.100s: %s, want status %v, body %q", k.method, k.target, reply, k.status, k.body)
+	case k.outcome != "" && reply.Outcome() != k.outcome:
+		run.complain(t, "%s %.100s: %s, want %s", k.method, k.target, reply, k.outcome)
 	case !reply.Outcome().Valid() || reply.Header.Get(wire.HeaderRequestID) != id:
 		run.complain(t, "%s %.100s: %s has no outcome, or not the request's id: %v", k.method, k.target, reply, reply.Header)
 	case k.key != "" && shard != "" && shard != strconv.Itoa(int(k.key[len(k.key)-1])%3):
