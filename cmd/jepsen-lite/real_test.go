@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,7 +98,7 @@ func TestRunOnNodes(t *testing.T) {
 
 // TestRunThroughHAProxy: the same with HAProxy and a router in front, and those broken too.
 func TestRunThroughHAProxy(t *testing.T) {
-	if _, err := exec.LookPath("haproxy"); err != nil {
+	if _, err := cluster.FindHAProxy(); err != nil {
 		if os.Getenv("KVORUM_CI") == "1" {
 			t.Fatal(err)
 		}

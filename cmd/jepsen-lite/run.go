@@ -84,7 +84,7 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 	}
 	if c.Through == "" {
 		c.Through = trial.ThroughNodes
-		if _, err := exec.LookPath("haproxy"); err == nil {
+		if _, err := cluster.FindHAProxy(); err == nil {
 			c.Through = trial.ThroughHAProxy
 		}
 	}

@@ -29,11 +29,33 @@ type HAProxy struct {
 // ErrNoHAProxy: there is no haproxy on this machine.
 var ErrNoHAProxy = errors.New("haproxy is not installed (Debian package haproxy)")
 
+// FindHAProxy is the path of this machine's haproxy.
+func FindHAProxy() (string, error) {
+	if program := findProgram("haproxy", "/usr/sbin", "/usr/local/sbin"); program != "" {
+		return program, nil
+	}
+	return "", ErrNoHAProxy
+}
+
+// findProgram looks in PATH, then in folders: Debian puts servers into /usr/sbin, which an ordinary user's PATH does not name.
+func findProgram(name string, folders ...string) string {
+	candidates := []string{name}
+	for _, folder := range folders {
+		candidates = append(candidates, filepath.Join(folder, name))
+	}
+	for _, candidate := range candidates {
+		if program, err := exec.LookPath(candidate); err == nil {
+			return program
+		}
+	}
+	return ""
+}
+
 // NewHAProxy copies the configuration from folder into the cluster's and chooses ports. It starts nothing.
 func (c *Cluster) NewHAProxy(folder string) (*HAProxy, error) {
-	program, err := exec.LookPath("haproxy")
+	program, err := FindHAProxy()
 	if err != nil {
-		return nil, ErrNoHAProxy
+		return nil, err
 	}
 	ports, err := freePorts(2)
 	if err != nil {

@@ -2,11 +2,11 @@ package nemesis
 
 import (
 	"fmt"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
 	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
@@ -57,7 +57,7 @@ func (p Place) Missing(n Need) string {
 			return "needs a file system of our own: " + err.Error()
 		}
 	case HAProxy:
-		if _, err := exec.LookPath("haproxy"); err != nil {
+		if _, err := cluster.FindHAProxy(); err != nil {
 			return "needs HAProxy, which is not installed (Debian package haproxy)"
 		}
 		if !p.ThroughProxy {
