@@ -55,6 +55,7 @@ func TestHAProxyIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", t.TempDir())
+	t.Setenv("HAPROXY", "nowhere")
 	for _, args := range []string{"run --through haproxy", "run --through haproxy --nemesis proxy"} {
 		var out, err bytes.Buffer
 		if code := run(t.Context(), strings.Fields(args), &out, &err); code != exitUsage || !strings.Contains(err.String(), "not installed") {

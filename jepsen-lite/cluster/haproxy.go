@@ -29,8 +29,14 @@ type HAProxy struct {
 // ErrNoHAProxy: there is no haproxy on this machine.
 var ErrNoHAProxy = errors.New("haproxy is not installed (Debian package haproxy)")
 
-// FindHAProxy is the path of this machine's haproxy.
+// FindHAProxy is the path of this machine's haproxy, or of the one that HAPROXY in the environment names.
 func FindHAProxy() (string, error) {
+	if named := os.Getenv("HAPROXY"); named != "" {
+		if program, err := exec.LookPath(named); err == nil {
+			return program, nil
+		}
+		return "", fmt.Errorf("%w: %s, which HAPROXY names, is no program", ErrNoHAProxy, named)
+	}
 	if program := findProgram("haproxy", "/usr/sbin", "/usr/local/sbin"); program != "" {
 		return program, nil
 	}
