@@ -1,5 +1,5 @@
 // Package workload drives a cluster as a crowd of clients would and tells a Recorder of every operation's call and return. The
-// simulator runs it; it knows nothing of simulation, so that real clusters can be driven by the same crowd.
+// simulator and jepsen-lite run the same crowd, with the real client package, so that their histories mean the same.
 package workload
 
 import (

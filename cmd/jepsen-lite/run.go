@@ -137,7 +137,7 @@ func (c *runCmd) places(config *trial.Config) error {
 	if c.Through != trial.ThroughHAProxy {
 		return nil
 	}
-	if reason := (nemesis.Place{Containers: c.Target == trial.Compose, ThroughProxy: true}).Missing(nemesis.HAProxy); reason != "" {
+	if reason := (nemesis.Place{ThroughProxy: true}).Missing(nemesis.HAProxy); reason != "" {
 		return fmt.Errorf("--through haproxy %s", reason)
 	}
 	return trial.SocketRoom(c.Out)

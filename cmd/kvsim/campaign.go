@@ -16,19 +16,13 @@ import (
 )
 
 type campaignCmd struct {
-	Seeds   string `required:"" placeholder:"A-B" help:"Range of seeds."`
-	Workers int    `help:"Worlds at a time (default: one per core)."`
-	Out     string `placeholder:"DIR" help:"Folder for the schedules of failing seeds (default none)."`
-	world   `embed:""`
+	Out  string `placeholder:"DIR" help:"Folder for the schedules of failing seeds (default none)."`
+	many `embed:""`
 }
 
 // Run runs a campaign.
 func (c *campaignCmd) Run(p *program) error {
-	from, to, err := seeds(c.Seeds)
-	if err != nil {
-		return err
-	}
-	d, err := c.defaults()
+	campaign, err := c.campaign()
 	if err != nil {
 		return err
 	}
@@ -42,10 +36,10 @@ func (c *campaignCmd) Run(p *program) error {
 		return err
 	}
 	defer l.Close()
-	bar := newBar(p.stderr, int(to-from+1), "seeds")
+	bar := newBar(p.stderr, campaign.Size(), "seeds")
 	began := time.Now()
 	failed := 0
-	results := l.Campaign(p.ctx, lab.Campaign{From: from, To: to, Workers: workers(c.Workers), Defaults: d, Done: func(s *schedule.Schedule, r *sim.Result) bool {
+	campaign.Done = func(s *schedule.Schedule, r *sim.Result) bool {
 		if r.Verdict == sim.Failed {
 			failed++
 			bar.Describe(fmt.Sprintf("seeds (%d failed)", failed))
@@ -57,12 +51,13 @@ func (c *campaignCmd) Run(p *program) error {
 			}
 		}
 		return true
-	}})
+	}
+	results := l.Campaign(p.ctx, campaign)
 	_ = bar.Finish()
 	summary := lab.Summarize(results, time.Since(began))
 	printSummary(p.stderr, summary)
 	if summary.Verdict == sim.Good {
-		summary.Verdict = p.unlessInterrupted(sim.Good)
+		summary.Verdict = p.goodUnlessInterrupted()
 	}
 	return p.finish(summary, summary.Verdict)
 }

@@ -19,11 +19,9 @@ import (
 )
 
 type huntCmd struct {
-	Patch   string `required:"" placeholder:"FILE" help:"Unified diff; paths a/... relative to the project, or a/ and a dependency's import path."`
-	Seeds   string `required:"" placeholder:"A-B" help:"Range of seeds."`
-	Workers int    `help:"Worlds at a time (default: one per core)."`
-	Out     string `placeholder:"FILE" help:"Where the schedule that killed it goes."`
-	world   `embed:""`
+	Patch string `required:"" placeholder:"FILE" help:"Unified diff; paths a/... relative to the project, or a/ and a dependency's import path."`
+	Out   string `placeholder:"FILE" help:"Where the schedule that killed it goes."`
+	many  `embed:""`
 }
 
 // Run hunts one patch.
@@ -32,11 +30,7 @@ func (c *huntCmd) Run(p *program) error {
 	if err != nil {
 		return usageError{err}
 	}
-	from, to, err := seeds(c.Seeds)
-	if err != nil {
-		return err
-	}
-	d, err := c.defaults()
+	campaign, err := c.campaign()
 	if err != nil {
 		return err
 	}
@@ -45,11 +39,12 @@ func (c *huntCmd) Run(p *program) error {
 		return err
 	}
 	defer h.close()
-	bar := newBar(p.stderr, int(to-from+1), "seeds")
-	k, err := h.hunt(c.Patch, text, lab.Campaign{From: from, To: to, Workers: workers(c.Workers), Defaults: d, Done: func(*schedule.Schedule, *sim.Result) bool {
+	bar := newBar(p.stderr, campaign.Size(), "seeds")
+	campaign.Done = func(*schedule.Schedule, *sim.Result) bool {
 		_ = bar.Add(1)
 		return true
-	}})
+	}
+	k, err := h.hunt(c.Patch, text, campaign)
 	_ = bar.Exit()
 	if err != nil {
 		return err
@@ -64,7 +59,7 @@ func (c *huntCmd) Run(p *program) error {
 		return p.finish(k, sim.Failed)
 	}
 	p.say("\nno seed of %d killed it", k.Seeds)
-	return p.finish(k, p.unlessInterrupted(sim.Good))
+	return p.finish(k, p.goodUnlessInterrupted())
 }
 
 func writeSchedule(name string, s *schedule.Schedule) error {
@@ -133,7 +128,7 @@ type mutantsCmd struct {
 
 // Run hunts all mutants with the same settings and prints the kill table.
 func (c *mutantsCmd) Run(p *program) error {
-	from, to, err := seeds(c.Seeds)
+	campaign, err := many{c.Seeds, c.Workers, standardWorld()}.campaign()
 	if err != nil {
 		return err
 	}
@@ -151,15 +146,11 @@ func (c *mutantsCmd) Run(p *program) error {
 			return fmt.Errorf("folder for schedules: %w", err)
 		}
 	}
-	d, err := standardWorld().defaults()
-	if err != nil {
-		return err
-	}
 	var kills []lab.Kill
 	survivors := 0
 	for i, m := range list {
 		p.say("%d/%d %s", i+1, len(list), m.Name)
-		k, err := h.hunt(m.Name, []byte(m.Patch), lab.Campaign{From: from, To: to, Workers: workers(c.Workers), Defaults: d})
+		k, err := h.hunt(m.Name, []byte(m.Patch), campaign)
 		if err != nil {
 			return err
 		}
@@ -181,15 +172,15 @@ func (c *mutantsCmd) Run(p *program) error {
 	if survivors > 0 {
 		return p.finish(kills, sim.Failed)
 	}
-	return p.finish(kills, p.unlessInterrupted(sim.Good))
+	return p.finish(kills, p.goodUnlessInterrupted())
 }
 
-// unlessInterrupted: who was stopped before the end has not shown that nothing is wrong.
-func (p *program) unlessInterrupted(v sim.Verdict) sim.Verdict {
+// goodUnlessInterrupted: who was stopped before the end has not shown that nothing is wrong.
+func (p *program) goodUnlessInterrupted() sim.Verdict {
 	if p.ctx.Err() != nil {
 		return sim.Undecided
 	}
-	return v
+	return sim.Good
 }
 
 // standardWorld is what every mutant is hunted with: the defaults of the flags.

@@ -18,7 +18,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/kvorum/kvorum/sim"
-	"github.com/kvorum/kvorum/sim/build"
 	"github.com/kvorum/kvorum/sim/lab"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
@@ -173,13 +172,31 @@ func (w world) defaults() (schedule.Defaults, error) {
 	return d, nil
 }
 
+// many is the flags of commands that run a range of seeds.
+type many struct {
+	Seeds   string `required:"" placeholder:"A-B" help:"Range of seeds."`
+	Workers int    `help:"Worlds at a time (default: one per core)."`
+	world   `embed:""`
+}
+
+func (m many) campaign() (c lab.Campaign, err error) {
+	c.Workers = workers(m.Workers)
+	if c.From, c.To, err = seeds(m.Seeds); err != nil {
+		return c, err
+	}
+	c.Defaults, err = m.defaults()
+	return c, err
+}
+
 // lab builds the programs and shows it.
-func (p *program) lab() (*lab.Lab, error) {
-	root, err := lab.Root()
-	if err != nil {
+func (p *program) lab() (*lab.Lab, error) { return p.labWith(lab.Config{}) }
+
+func (p *program) labWith(c lab.Config) (_ *lab.Lab, err error) {
+	if c.Build.Root, err = lab.Root(); err != nil {
 		return nil, usageError{err}
 	}
-	return lab.New(p.ctx, lab.Config{Build: build.Config{Root: root, Say: p.say}})
+	c.Build.Say = p.say
+	return lab.New(p.ctx, c)
 }
 
 func (p *program) say(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }

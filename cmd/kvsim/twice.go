@@ -4,15 +4,13 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/sim"
-	"github.com/kvorum/kvorum/sim/build"
 	"github.com/kvorum/kvorum/sim/lab"
+	"github.com/kvorum/kvorum/sim/schedule"
 )
 
 type twiceCmd struct {
-	Seeds       string `required:"" placeholder:"A-B" help:"Range of seeds."`
-	Workers     int    `help:"Worlds at a time (default: one per core)."`
-	Interpreter bool   `help:"The second time by wazero's interpreter, which is slow, in place of its compiler."`
-	world       `embed:""`
+	Interpreter bool `help:"The second time by wazero's interpreter, which is slow, in place of its compiler."`
+	many        `embed:""`
 }
 
 // twiceResult is what the last line says.
@@ -27,44 +25,39 @@ type twiceResult struct {
 
 // Run runs each seed two times and says whether the runs were the same.
 func (c *twiceCmd) Run(p *program) error {
-	from, to, err := seeds(c.Seeds)
+	campaign, err := c.campaign()
 	if err != nil {
 		return err
 	}
-	d, err := c.defaults()
+	first, err := p.lab()
 	if err != nil {
 		return err
 	}
-	root, err := lab.Root()
-	if err != nil {
-		return usageError{err}
-	}
-	l, err := p.lab()
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	result := twiceResult{From: from, To: to, Second: "compiler", Different: []lab.Difference{}, Verdict: sim.Good}
-	t := lab.Twice{From: from, To: to, Defaults: d, Workers: workers(c.Workers)}
+	defer first.Close()
+	second := first
+	result := twiceResult{From: campaign.From, To: campaign.To, Second: "compiler", Different: []lab.Difference{}, Verdict: sim.Good}
 	if c.Interpreter {
 		result.Second = "interpreter"
-		if t.Other, err = lab.New(p.ctx, lab.Config{Build: build.Config{Root: root, Say: p.say}, Interpreter: true}); err != nil {
+		if second, err = p.labWith(lab.Config{Interpreter: true}); err != nil {
 			return err
 		}
-		defer t.Other.Close()
+		defer second.Close()
 	}
-	bar := newBar(p.stderr, 2*int(to-from+1), "runs")
-	t.Done = func() { _ = bar.Add(1) }
+	bar := newBar(p.stderr, 2*campaign.Size(), "runs")
+	campaign.Done = func(*schedule.Schedule, *sim.Result) bool {
+		_ = bar.Add(1)
+		return true
+	}
 	began := time.Now()
-	different, err := l.Twice(p.ctx, t)
+	different, err := first.Twice(p.ctx, campaign, second)
 	_ = bar.Finish()
 	result.Different, result.Wall = append(result.Different, different...), time.Since(began).Seconds()
-	switch {
-	case len(different) > 0:
-		result.Verdict = sim.Failed
-	case err != nil:
-		result.Verdict = p.unlessInterrupted(sim.Undecided)
+	if err != nil { // interrupted, or no place for a trace
+		result.Verdict = sim.Undecided
 		p.say("%v", err)
+	}
+	if len(different) > 0 {
+		result.Verdict = sim.Failed
 	}
 	for _, d := range different {
 		p.say("seed %d: the %s differs: %s", d.Seed, d.What, d.First)

@@ -58,7 +58,7 @@ func (p Place) Missing(n Need) string {
 		}
 	case HAProxy:
 		if _, err := cluster.FindHAProxy(); err != nil {
-			return "needs HAProxy, which is not installed (Debian package haproxy)"
+			return "needs HAProxy: " + err.Error()
 		}
 		if !p.ThroughProxy {
 			return "needs --through haproxy: with --through nodes nothing stands in front"

@@ -1,7 +1,7 @@
 // Package nemesis breaks real clusters. A Nemesis knows how to break one thing and how to mend it, and gives proof that what
 // it did took effect: a nemesis that struck nothing would make a clean run out of nothing. Which one strikes when is a
-// Schedule, data drawn from a seed. What it strikes is a Target, made of handles that processes, and one day containers, fill
-// in; where a handle is missing, the nemeses that need it are refused before the start.
+// Schedule, data drawn from a seed. What it strikes is a Target, made of handles that processes and containers fill in;
+// where a handle is missing, the nemeses that need it are refused before the start.
 package nemesis
 
 import (

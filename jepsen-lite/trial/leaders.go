@@ -18,7 +18,7 @@ func leaders(operations []lin.Operation) []lin.Annotation {
 	first := map[term]*lin.Operation{}
 	for i := range operations {
 		o := &operations[i]
-		if o.Receipt == nil || o.Outcome != lin.Applied || o.Kind == lin.Get || o.Kind == lin.List {
+		if o.Receipt == nil || !acknowledgedWrite(o) {
 			continue
 		}
 		t := term{o.Receipt.Shard, o.Receipt.Term}

@@ -54,6 +54,10 @@ func (r *recorder) annotate(a lin.Annotation) {
 	r.annotations = append(r.annotations, a)
 }
 
+func acknowledgedWrite(o *lin.Operation) bool {
+	return o.Outcome == lin.Applied && o.Kind != lin.Get && o.Kind != lin.List
+}
+
 // counts are operations by outcome, and acknowledged writes.
 func (r *recorder) counts() (outcomes map[lin.Outcome]int, writes int) {
 	r.mu.Lock()
@@ -62,7 +66,7 @@ func (r *recorder) counts() (outcomes map[lin.Outcome]int, writes int) {
 	for i := range r.operations {
 		o := &r.operations[i]
 		outcomes[o.Outcome]++
-		if o.Outcome == lin.Applied && o.Kind != lin.Get && o.Kind != lin.List {
+		if acknowledgedWrite(o) {
 			writes++
 		}
 	}

@@ -70,7 +70,7 @@ type Result struct {
 }
 
 func newResult(c Config) *Result {
-	return &Result{Seed: c.Seed, Target: c.Target, Through: c.Through, DecidedBy: []string{"search"}, Nemeses: map[string]Fired{}, LeftOut: c.LeftOut, NoRoom: c.NoRoom, Folder: c.Out}
+	return &Result{Seed: c.Seed, Target: c.Target, Through: c.Through, DecidedBy: []string{"search"}, Nemeses: map[string]Fired{}, BeyondRaft: map[string]string{}, LeftOut: c.LeftOut, NoRoom: c.NoRoom, Folder: c.Out}
 }
 
 // leastWrites are how many acknowledged writes a second of a trial must have on average, or it proves nothing.
@@ -117,7 +117,7 @@ func (r *Result) measure(c Config, h lin.History, lists []string) {
 	for i := range h.Operations {
 		o := &h.Operations[i]
 		r.Operations[o.Outcome]++
-		if o.Outcome == lin.Applied && o.Kind != lin.Get && o.Kind != lin.List {
+		if acknowledgedWrite(o) {
 			r.Writes++
 			if slices.Contains(lists, o.Key) {
 				r.Appends++
@@ -151,7 +151,7 @@ func (r *Result) gaps() {
 func (r *Result) judge(c Config) {
 	for _, n := range c.Nemeses {
 		if n.Beyond != "" && slices.ContainsFunc(r.strikes, func(s Struck) bool { return s.Nemesis == n.Name }) {
-			r.BeyondRaft = map[string]string{n.Name: n.Beyond}
+			r.BeyondRaft[n.Name] = n.Beyond
 		}
 	}
 	for _, s := range r.strikes {

@@ -29,7 +29,7 @@ func newService(operations []lin.Operation, shards int, from, to int64) *service
 	}
 	for i := range operations {
 		o := &operations[i]
-		if o.Receipt == nil || o.Outcome != lin.Applied || o.Kind == lin.Get || o.Return < from || o.Return > to {
+		if o.Receipt == nil || !acknowledgedWrite(o) || o.Return < from || o.Return > to {
 			continue
 		}
 		s.writes[o.Receipt.Shard] = append(s.writes[o.Receipt.Shard], o.Return)

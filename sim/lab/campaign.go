@@ -20,6 +20,9 @@ type Campaign struct {
 	Done func(*schedule.Schedule, *sim.Result) bool
 }
 
+// Size is the number of seeds.
+func (c Campaign) Size() int { return int(c.To - c.From + 1) }
+
 // Campaign runs all seeds and returns the results by seed.
 func (l *Lab) Campaign(ctx context.Context, c Campaign) []*sim.Result {
 	ctx, cancel := context.WithCancel(ctx)

@@ -3,28 +3,17 @@ package lab
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
-	"slices"
 
 	"github.com/kvorum/kvorum/sim"
 	"github.com/kvorum/kvorum/sim/machine"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
-
-// Twice says which seeds to run two times.
-type Twice struct {
-	From, To uint64
-	Defaults schedule.Defaults
-	Workers  int
-	Other    *Lab // for the second time, with the same programs; nil: this one
-	Done     func()
-}
 
 // Difference between two runs that should have been the same.
 type Difference struct {
@@ -33,14 +22,9 @@ type Difference struct {
 	First string `json:"first_differing"` // what happened in either run where they part
 }
 
-// Twice runs all seeds on all processors, and again on one, each time with other worlds beside: nothing of that may show. It
-// returns where something did, by seed.
-func (l *Lab) Twice(ctx context.Context, t Twice) ([]Difference, error) {
-	other := cmp.Or(t.Other, l)
-	c := Campaign{From: t.From, To: t.To, Workers: t.Workers, Defaults: t.Defaults, Done: func(*schedule.Schedule, *sim.Result) bool {
-		t.Done()
-		return true
-	}}
+// Twice runs all seeds of a campaign on all processors, and again, by the other lab, on one; each time with other worlds
+// beside. Nothing of that may show. It returns where something did, by seed. The other lab has the same programs, or is l.
+func (l *Lab) Twice(ctx context.Context, c Campaign, other *Lab) ([]Difference, error) {
 	first := l.Campaign(ctx, c)
 	before := runtime.GOMAXPROCS(1)
 	second := other.Campaign(ctx, c)
@@ -55,16 +39,15 @@ func (l *Lab) Twice(ctx context.Context, t Twice) ([]Difference, error) {
 			continue
 		}
 		d := Difference{Seed: a.Seed, What: "memory"}
+		var err error
 		if a.Trace != b.Trace {
 			d.What = "trace"
-			var err error
-			if d.First, err = explain(ctx, l, other, Draw(a.Seed, t.Defaults)); err != nil {
-				return list, err
-			}
+			d.First, err = explain(ctx, l, other, Draw(a.Seed, c.Defaults))
 		}
-		list = append(list, d)
+		if list = append(list, d); err != nil {
+			return list, err
+		}
 	}
-	slices.SortFunc(list, func(a, b Difference) int { return cmp.Compare(a.Seed, b.Seed) })
 	return list, nil
 }
 
