@@ -64,7 +64,7 @@ func ClassesOf(tier Tier) (ids []string) {
 // CommonClasses lists the ids of those tolerated classes that take a leader from its followers or a machine from its memory
 // and cache: what the promises of a replicated store are about. Of these most seeds of a swarm have some.
 func CommonClasses() []string {
-	return []string{"crash-on-event", "isolate", "kill", "left-behind", "partition", "pause-leader", "power"}
+	return []string{"crash-on-event", "isolate", "kill", "left-behind", "partition", "pause-leader", "power", "stall-cut"}
 }
 
 // DrawFault draws a fault of the class.

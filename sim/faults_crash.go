@@ -93,13 +93,15 @@ func drawEvent(d *schedule.Drawer) *schedule.Event {
 		kind, match string
 		most        int
 	}
-	k := []kind{
+	kinds := []kind{
 		{"sync", "", 200}, {"write", "raft.db", 400}, {"write", "", 30}, {"sync-folder", "", 4}, {"rename", "", 4}, {"rename", "snapshots", 2}, {"create", "snapshots", 6},
 		{"remove", "snapshots", 4}, {"truncate", "", 3}, {"sync", "snapshots", 4}, {"sync", "identity", 3},
 		{"log", "leads the shard", 1}, {"log", "compacting logs", 2}, {"log", "starting snapshot", 3}, {"log", "snapshot complete", 2}, {"log", "creating new snapshot", 2},
 		{"log", "installing snapshot", 1}, {"log", "copied to local snapshot", 1}, {"log", "Installed remote snapshot", 1}, {"log", "clearing log suffix", 1}, {"log", "entering candidate state", 2},
 		{"fd_pwrite", "", 400}, {"path_rename", "", 3}, {"fd_sync", "", 200}, {"socket_dial", "", 30}, {"poll_oneoff", "", 5000},
-	}[d.IntN(26)]
+		{"sync", "raft.db", 40}, {"sync", "raft.db", 200}, {"sync", "raft.db", 1000}, // what a commit wrote is on its way then
+	}
+	k := kinds[d.IntN(len(kinds))]
 	e := &schedule.Event{Kind: k.kind, Match: k.match, Count: 1 + d.IntN(k.most)}
 	if k.kind != "log" || d.IntN(3) == 0 {
 		e.Node = d.NodeName()

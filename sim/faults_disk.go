@@ -36,6 +36,18 @@ func diskFaults() map[string]class {
 			},
 			strike: diskStall,
 		},
+		"stall-cut": {
+			line: "a leader's sync hangs while the machine is cut off from all others of the cluster, clients excepted: raft stands still in it, and does not step down",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				hangs := d.Between(time.Second, 12*time.Second)
+				return schedule.Fault{Nodes: []string{"leader:" + d.ShardName()}, For: hangs, Amount: time.Duration(hangs).Seconds() * (0.7 + 0.5*d.Float64()), Mode: "sync"}
+			},
+			strike: func(x *nemesis, s *strike) func() {
+				heal := x.cut(s, x.between(sided(hostsOf(s.nodes), "both")))
+				return all([]func(){heal, diskStall(x, s)})
+			},
+		},
 		"sync-error": {
 			line: "one sync fails with EIO; what it should have kept is forgotten, so that later syncs say all is well without it (fsyncgate), or stays to be synced",
 			tier: Tolerated,

@@ -109,6 +109,11 @@ func diskSights() map[string]sight {
 			want(t, most(p.of("s0n1", "disk", 0, p.now()), 2) > 4900, "a sync took %d ms at most", most(p.of("s0n1", "disk", 0, p.now()), 2))
 			alive(t, p)
 		}},
+		"stall-cut": {schedule.Fault{Nodes: one, For: 4 * second, Amount: 5, Mode: "sync"}, func(t *testing.T, p *probed) {
+			want(t, len(p.of("s0n1", "disk", begin+500*time.Millisecond, begin+5*time.Second)) == 0, "syncs return")
+			apart("01", "12")(t, p)
+			want(t, most(p.of("s0n1", "beat", 0, p.now()), 3) < 103_000, "a beat took %d us while the disk hung", most(p.of("s0n1", "beat", 0, p.now()), 3))
+		}},
 		"sync-error":  {schedule.Fault{Nodes: one, For: 2 * second, Mode: "forgotten", Bytes: 3}, says("disk", "I/O error", 1, 1)},
 		"write-error": {schedule.Fault{Nodes: one, For: 2 * second, Amount: 1}, says("disk", "I/O error", 10, 99)},
 		"read-error":  {schedule.Fault{Nodes: one, For: 2 * second, Amount: 1}, says("read", "I/O error", 10, 99)},
