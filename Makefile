@@ -13,7 +13,7 @@ SEEDS    ?= 1-200
 ONLY     ?=
 TIME     ?= 60s
 
-.PHONY: jepsen soak sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images readable compose-v2-check build clean
+.PHONY: jepsen soak sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images nettools readable compose-v2-check build clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ deploy-tests: readable ## HAProxy before real processes, and docker-compose.yml 
 
 images: readable ## the images that docker-compose.yml needs: pulled, or made from Debian packages where no registry is reachable
 	@deploy/images/make.sh
+
+nettools: ## the image with which jepsen-lite cuts the network of containers, made from Debian packages
+	@deploy/images/nettools.sh
 
 # Files that docker-compose.yml mounts keep their owner and mode in the container, where other users read them.
 readable: ## fail if containers could not read what they mount (a clone under umask 077)

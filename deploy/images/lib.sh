@@ -6,6 +6,21 @@ as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+# present IMAGE: the engine has it.
+present() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# packages NAME...: installs what is missing.
+packages() {
+	local missing=() p
+	command -v apt-get >/dev/null || { echo "no registry gives the image, and there is no apt-get to get $* with" >&2; return 1; }
+	for p in "$@"; do
+		dpkg -s "$p" 2>/dev/null | grep -q '^Status: .* installed' || missing+=("$p")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	as_root apt-get update -qq
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
 # new_root DIR: an empty root folder that any user may enter.
 new_root() {
 	mkdir -p "$1"/{bin,etc,tmp,var/lib}

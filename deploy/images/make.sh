@@ -22,22 +22,9 @@ for option; do
 	esac
 done
 
-present() { docker image inspect "$1" >/dev/null 2>&1; }
-
 had() { # had IMAGE: it is there, or could be pulled
 	if present "$1"; then return 0; fi
 	if $local_only || ! timeout 300 docker pull -q "$1" >"$work/pull.log" 2>&1; then return 1; fi
-}
-
-packages() { # packages NAME...: installs what is missing
-	local missing=() p
-	command -v apt-get >/dev/null || { echo "no registry gives the image, and there is no apt-get to get $* with" >&2; return 1; }
-	for p in "$@"; do
-		dpkg -s "$p" 2>/dev/null | grep -q '^Status: .* installed' || missing+=("$p")
-	done
-	[ ${#missing[@]} -gt 0 ] || return 0
-	as_root apt-get update -qq
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 setting() { # setting NAME VALUE: a line of .env; an empty value removes it. Other lines stay.
