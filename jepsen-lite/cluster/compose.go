@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/kvorum/kvorum/jepsen-lite/dockernet"
 )
 
 // ErrNoDocker: there is no engine, or no compose, that could be asked.
@@ -82,6 +84,15 @@ func (c *Compose) Images(ctx context.Context) (string, error) {
 	return c.run(ctx, c.env, "make", "--no-print-directory", "images")
 }
 
+// NetTools runs `make nettools`, and finds out if rules can be written with that image.
+func (c *Compose) NetTools(ctx context.Context) error {
+	if _, err := c.run(ctx, c.env, "make", "--no-print-directory", "nettools"); err != nil {
+		return err
+	}
+	_, err := c.Docker(ctx, "run", "--rm", "--network", "none", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN", dockernet.Image, "nft", "add table ip kvorum; delete table ip kvorum")
+	return err
+}
+
 // Do runs a compose command on the project, such as "stop", "s0n0".
 func (c *Compose) Do(ctx context.Context, arguments ...string) (string, error) {
 	return c.run(ctx, c.env, c.command[0], slices.Concat(c.command[1:], arguments)...)
@@ -115,6 +126,11 @@ func (c *Compose) Docker(ctx context.Context, arguments ...string) (string, erro
 	return c.run(ctx, c.env, "docker", arguments...)
 }
 
+// Pipe runs a docker command with some input.
+func (c *Compose) Pipe(ctx context.Context, input string, arguments ...string) (string, error) {
+	return c.feed(ctx, c.env, input, "docker", arguments...)
+}
+
 // Remove removes containers, networks and volumes of the project, and nothing else.
 func (c *Compose) Remove(ctx context.Context) error {
 	_, err := c.Observe(ctx, "down", "-v", "--remove-orphans", "-t", "2")
@@ -122,8 +138,12 @@ func (c *Compose) Remove(ctx context.Context) error {
 }
 
 func (c *Compose) run(ctx context.Context, env []string, program string, arguments ...string) (string, error) {
+	return c.feed(ctx, env, "", program, arguments...)
+}
+
+func (c *Compose) feed(ctx context.Context, env []string, input, program string, arguments ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, arguments...)
-	cmd.Dir, cmd.Env = c.folder, env
+	cmd.Dir, cmd.Env, cmd.Stdin = c.folder, env, strings.NewReader(input)
 	var out, failed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &failed
 	if err := cmd.Run(); err != nil {

@@ -1,21 +1,17 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/kvorum/kvorum/network"
 )
 
 // Metric is the one value of a metric of a service. Nothing but HAProxy's ports is published, so it is asked for from inside,
@@ -49,17 +45,11 @@ func metricIn(text, name string) (float64, error) {
 // Writers are the servers that HAProxy's statistics show as up in a shard's write backend, but for the backup servers "-any":
 // the leader, if all is in step.
 func (c *Compose) Writers(ctx context.Context, shard uint32) ([]string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Ops+"/stats;csv", nil)
+	table, err := c.statistics(ctx, "/stats;csv")
 	if err != nil {
 		return nil, err
 	}
-	request.Close = true // the next question comes with a client of its own
-	response, err := newHTTPClient().Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	return upIn(response.Body, fmt.Sprintf("kv_s%d_w", shard))
+	return upIn(bytes.NewReader(table), fmt.Sprintf("kv_s%d_w", shard))
 }
 
 func upIn(statistics io.Reader, backend string) (up []string, err error) {
@@ -99,59 +89,33 @@ func (c *Compose) States(ctx context.Context) ([]string, error) {
 	return states, err
 }
 
-// Usage is what a container has used of the CPUs since its start, and when that was read.
-type Usage struct {
-	Used time.Duration
-	Read time.Time
+// pidOnPage is where HAProxy's statistics page names the process that made it.
+var pidOnPage = regexp.MustCompile(`pid = *</b> *(\d+)`)
+
+// Worker is the process id, within its container, of the HAProxy process that serves new connections.
+func (c *Compose) Worker(ctx context.Context) (string, error) {
+	page, err := c.statistics(ctx, "/stats")
+	if err != nil {
+		return "", err
+	}
+	found := pidOnPage.FindSubmatch(page)
+	if found == nil {
+		return "", errors.New("HAProxy's statistics page names no process")
+	}
+	return string(found[1]), nil
 }
 
-// CPU is what the containers of the given services have used so far, by their cgroups. What the engine itself uses for them
-// is not in it.
-func (c *Compose) CPU(ctx context.Context, services ...string) (map[string]Usage, error) {
-	socket := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://")
-	if socket == "" {
-		socket = "/var/run/docker.sock"
-	}
-	engine := &http.Client{Transport: &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return network.Dial(ctx, "unix:"+socket) },
-		DisableKeepAlives: true,
-	}}
-	usage := map[string]Usage{}
-	for _, service := range services {
-		id, err := c.Container(ctx, service)
-		if err != nil {
-			return nil, err
-		}
-		if usage[service], err = cpuOf(ctx, engine, id); err != nil {
-			return nil, fmt.Errorf("statistics of %s: %w", service, err)
-		}
-	}
-	return usage, nil
-}
-
-func cpuOf(ctx context.Context, engine *http.Client, id string) (Usage, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/containers/"+id+"/stats?stream=false&one-shot=true", nil)
+// statistics gets something from HAProxy's port for operations.
+func (c *Compose) statistics(ctx context.Context, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Ops+path, nil)
 	if err != nil {
-		return Usage{}, err
+		return nil, err
 	}
-	response, err := engine.Do(request)
+	request.Close = true // the next question comes with a client of its own
+	response, err := newHTTPClient().Do(request)
 	if err != nil {
-		return Usage{}, err
+		return nil, err
 	}
 	defer response.Body.Close()
-	var stats struct {
-		Read time.Time
-		CPU  struct {
-			Usage struct {
-				Total uint64 `json:"total_usage"` // ns
-			} `json:"cpu_usage"`
-		} `json:"cpu_stats"`
-	}
-	if err := json.NewDecoder(response.Body).Decode(&stats); err != nil {
-		return Usage{}, err
-	}
-	if stats.CPU.Usage.Total == 0 {
-		return Usage{}, fmt.Errorf("the engine answers %s without a figure", response.Status)
-	}
-	return Usage{time.Duration(stats.CPU.Usage.Total), stats.Read}, nil
+	return io.ReadAll(response.Body)
 }

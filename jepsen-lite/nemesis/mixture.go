@@ -14,8 +14,8 @@ func mixtures() []Nemesis {
 	return []Nemesis{
 		{Name: "mix-pause-kill", Family: "mixture", Does: "SIGSTOP of a leader; when another leads, kill -9 of that one and SIGCONT of the first: the old leader meets nobody who knows better but the third", Needs: []Need{Linux}, Scope: OneShard, Lasts: 6 * time.Second, Inject: pauseThenKill},
 		{Name: "mix-kill-pause", Family: "mixture", Does: "kill -9 of a leader and SIGSTOP of another replica at once: no quorum", Needs: []Need{Linux}, Scope: OneShard, Lasts: 4 * time.Second, Inject: killAndPause},
-		{Name: "mix-reload-kill", Family: "mixture", Does: "HAProxy reloads while a shard's leader is killed with -9", Needs: []Need{HAProxy, Process}, Scope: Whole, Lasts: 4 * time.Second, Inject: reloadAndKill},
-		{Name: "mix-stall-cut", Family: "mixture", Does: "fsyncs of a leader do not come back, and it is cut off from the others: it can't notice that it leads no more", Needs: []Need{FUSE, Isolation}, Scope: OneShard, Lasts: 4 * time.Second, Inject: stallAndCut},
+		{Name: "mix-reload-kill", Family: "mixture", Does: "HAProxy reloads while a shard's leader is killed with -9", Needs: []Need{HAProxy}, Scope: Whole, Lasts: 4 * time.Second, Inject: reloadAndKill},
+		{Name: "mix-stall-cut", Family: "mixture", Does: "fsyncs of a leader do not come back, and it is cut off from the others: it can't notice that it leads no more", Needs: []Need{FUSE, OwnNetwork}, Scope: OneShard, Lasts: 4 * time.Second, Inject: stallAndCut},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/dockernet"
 	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
 	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
@@ -17,13 +18,11 @@ type Need string
 // Needs.
 const (
 	Linux   Need = "linux"   // /proc, which tells if a process really stands still
-	Process Need = "process" // a process of this machine, to be signalled
-	Links   Need = "links"   // a network for each node, in which links can be bad
 	FUSE    Need = "fuse"    // a file system of our own under the data
+	HAProxy Need = "haproxy" // in front, with the clients going through it
+	Engine  Need = "engine"  // of containers, which can unplug them
 
-	Isolation Need = "isolation" // a network that a node can be taken from
-	Cuts      Need = "cuts"      // a network for each node, in which single directions can be cut
-	HAProxy   Need = "haproxy"   // in front, with the clients going through it
+	OwnNetwork Need = "network" // for each node, in which single directions can be cut and links be bad
 )
 
 // Place is where a run takes place.
@@ -37,9 +36,14 @@ type Place struct {
 func (p Place) Missing(n Need) string {
 	if p.Containers {
 		switch n {
-		case Process, Links, FUSE, Cuts:
+		case FUSE:
 			return "needs --target processes"
-		case Linux, Isolation, HAProxy: // the engine knows who is paused and who is connected, HAProxy is one of the containers
+		case OwnNetwork:
+			if err := dockernet.Possible(); err != nil {
+				return "needs to write rules into the containers' network: " + err.Error()
+			}
+			return ""
+		case Linux, HAProxy, Engine: // the engine knows who is paused, HAProxy is one of the containers
 			return ""
 		}
 	}
@@ -48,7 +52,9 @@ func (p Place) Missing(n Need) string {
 		if runtime.GOOS != "linux" {
 			return "needs Linux's /proc, this is " + runtime.GOOS
 		}
-	case Isolation, Cuts, Links:
+	case Engine:
+		return "needs --target compose"
+	case OwnNetwork:
 		if err := netns.Possible(); err != nil {
 			return "needs a network for each node: " + err.Error()
 		}

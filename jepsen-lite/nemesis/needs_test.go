@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kvorum/kvorum/jepsen-lite/dockernet"
 )
 
 func names(all []Nemesis) (list []string) {
@@ -46,7 +48,7 @@ func TestSelect(t *testing.T) {
 // TestTooFewReplicas: of a family the rest is there; by its name it is refused, with the reason.
 func TestTooFewReplicas(t *testing.T) {
 	place := Place{Replicas: 3}
-	if place.Missing(Cuts) == "" {
+	if place.Missing(OwnNetwork) == "" {
 		chosen, leftOut, err := place.Select("partition")
 		if err != nil || len(chosen) != 6 || !strings.Contains(leftOut["partition-ring"], "4 replicas") {
 			t.Errorf("%v, left out %v, %v", names(chosen), leftOut, err)
@@ -65,5 +67,25 @@ func TestAllLeavesOutWithAReason(t *testing.T) {
 	}
 	if err != nil || len(chosen)+len(leftOut) != len(List()) || leftOut["proxy-kill"] == "" || leftOut["kill-one"] != "" {
 		t.Errorf("%v, left out %v, %v", names(chosen), leftOut, err)
+	}
+}
+
+// TestContainers can be broken in every way but by their disks, and only they be unplugged.
+func TestContainers(t *testing.T) {
+	chosen, leftOut, err := Place{Containers: true, ThroughProxy: true, Replicas: 3}.Select("all")
+	for _, n := range List() {
+		possible := !slices.Contains(n.Needs, FUSE) && n.Replicas <= 3
+		if slices.Contains(n.Needs, OwnNetwork) && dockernet.Possible() != nil {
+			possible = false
+		}
+		if slices.Contains(names(chosen), n.Name) != possible || (leftOut[n.Name] == "") != possible {
+			t.Errorf("%s: left out %q", n.Name, leftOut[n.Name])
+		}
+	}
+	if err != nil || !slices.Contains(names(chosen), "unplug-one") || !slices.Contains(names(chosen), "proxy-reload") {
+		t.Errorf("%v, %v", names(chosen), err)
+	}
+	if _, _, err := (Place{}).Select("unplug"); err == nil || !strings.Contains(err.Error(), "--target compose") {
+		t.Errorf("of processes: %v", err)
 	}
 }

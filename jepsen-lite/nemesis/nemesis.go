@@ -72,13 +72,13 @@ func (s Scope) Collides(shard int, other Scope, otherShard int) bool {
 
 // Families in the order in which they are listed.
 func Families() []string {
-	return []string{"kill", "pause", "slow", "restart", "partition", "link", "disk", "disk-lying", "proxy", "router", "mixture"}
+	return []string{"kill", "pause", "slow", "restart", "partition", "link", "unplug", "disk", "disk-lying", "proxy", "router", "mixture"}
 }
 
 // List gives all nemeses, family by family.
 func List() []Nemesis {
 	var all []Nemesis
-	for _, family := range [][]Nemesis{kills(), pauses(), slowness(), restarts(), partitions(), links(), disks(), lies(), proxies(), mixtures()} {
+	for _, family := range [][]Nemesis{kills(), pauses(), slowness(), restarts(), partitions(), links(), unplugs(), disks(), lies(), proxies(), mixtures()} {
 		all = append(all, family...)
 	}
 	return all

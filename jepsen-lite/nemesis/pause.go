@@ -80,63 +80,6 @@ func resumed(ctx context.Context, victims []Node) (string, error) {
 	return "still stopped at the end", nil
 }
 
-// The beat of a slow processor: of each 100 ms a node has 10.
-const (
-	stoppedFor = 90 * time.Millisecond
-	runsFor    = 10 * time.Millisecond
-	leastStill = 0.6 // of the time: less, on a busy machine, is no slow processor
-)
-
-func slowness() []Nemesis {
-	return []Nemesis{
-		{Name: "slow-one", Family: "slow", Does: "a replica, drawn, gets a tenth of its processor time (SIGSTOP and SIGCONT, ten times a second)", Needs: []Need{Linux, Process}, Scope: OneShard, Lasts: time.Second, Inject: slow(anyone)},
-		{Name: "slow-leader", Family: "slow", Does: "a shard's leader gets a tenth of its processor time", Needs: []Need{Linux, Process}, Scope: OneShard, Lasts: time.Second, Inject: slow(leader)},
-	}
-}
-
-// slow stops and continues its victims until healed. The proof is the share of time that they were seen standing still.
-func slow(choose chooser) func(context.Context, *Target, Blow) (*Strike, error) {
-	return func(ctx context.Context, t *Target, b Blow) (*Strike, error) {
-		victims, err := choose(ctx, t, b)
-		if err != nil {
-			return nil, err
-		}
-		stop, done := make(chan struct{}), make(chan struct{})
-		var still float64
-		go func() { // ends with Heal, which waits for it
-			defer close(done)
-			still, err = beat(victims, stop)
-		}()
-		return &Strike{Victims: ids(victims), Heal: func(ctx context.Context) (string, error) {
-			close(stop)
-			<-done
-			if err == nil && still < leastStill {
-				err = fmt.Errorf("%w: %s stood still for only %.0f %% of the time", ErrNoProof, strings.Join(ids(victims), " and "), 100*still)
-			}
-			return fmt.Sprintf("stood still for %.0f %% of the time", 100*still), errors.Join(err, waitReady(ctx, victims))
-		}}, nil
-	}
-}
-
-// beat gives the share of time that the victims were stopped.
-func beat(victims []Node, stop <-chan struct{}) (float64, error) {
-	ctx := context.Background() // a node that was stopped must go on, whatever happens
-	var still time.Duration
-	for start := time.Now(); ; {
-		if _, err := together(victims, func(n Node) (string, error) { return n.Pause(ctx) }); err != nil {
-			_, more := resumed(ctx, victims)
-			return 0, errors.Join(err, more)
-		}
-		stopped := time.Now()
-		ended := wait(stoppedFor, stop)
-		_, err := resumed(ctx, victims)
-		still += time.Since(stopped)
-		if ended = wait(runsFor, stop) || ended; ended || err != nil {
-			return float64(still) / float64(time.Since(start)), err
-		}
-	}
-}
-
 // wait reports whether it was cut short.
 func wait(d time.Duration, stop <-chan struct{}) bool {
 	timer := time.NewTimer(d)

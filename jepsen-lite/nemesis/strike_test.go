@@ -88,6 +88,7 @@ func pretend(deaf bool) (*Target, []*pretended) {
 	front, router := &pretended{id: "haproxy", up: true}, &pretended{id: "router", up: true}
 	t.Proxy, t.Router = front, router
 	t.Network = &wires{all: all}
+	t.Plugs = t.Network.(*wires)
 	t.Disks = map[string]Disk{}
 	for _, p := range all {
 		t.Disks[p.id] = &platter{of: p, takes: 1}
@@ -123,6 +124,10 @@ func (w *wires) Lose(_ context.Context, _ int, links ...netns.Link) (Outage, err
 }
 func (w *wires) Slow(_ context.Context, member string, _ int) (Outage, error) {
 	w.note("slow", []netns.Link{{From: member}})
+	return w, nil
+}
+func (w *wires) Unplug(_ context.Context, member string) (Outage, error) {
+	w.note("unplug", []netns.Link{{From: member}})
 	return w, nil
 }
 func (w *wires) Reaches(_ context.Context, from, to string) (bool, error) {
@@ -192,13 +197,13 @@ func TestDiskFaultsThatStrikeNobody(t *testing.T) {
 
 // TestACutThatIsNone: one through which probes pass, or that nobody tried to cross, is no proof; nor is a link that harmed nobody.
 func TestACutThatIsNone(t *testing.T) {
-	for _, n := range append(partitions(), links()...) {
+	for _, n := range slices.Concat(partitions(), links(), unplugs()) {
 		for _, bad := range []*wires{{leaky: true}, {silent: true}} {
-			if n.Replicas > 3 || n.Family == "link" && bad.leaky {
+			if n.Replicas > 3 || n.Family != "partition" && bad.leaky {
 				continue
 			}
 			target, _ := pretend(false)
-			target.Network = bad
+			target.Network, target.Plugs = bad, bad
 			if _, proof, err := strike(t, n, target); !errors.Is(err, ErrNoProof) {
 				t.Errorf("%s: proof %q, %v", n.Name, proof, err)
 			}
@@ -249,7 +254,7 @@ func TestEachStrikesWhomItSays(t *testing.T) {
 				struck[victim] = true
 			}
 			for _, p := range all {
-				if slices.Contains(n.Needs, Isolation) || slices.Contains(n.Needs, Cuts) {
+				if slices.Contains(n.Needs, OwnNetwork) {
 					continue // it is the links that are struck: TestLeaderIsCutOff
 				}
 				if (len(p.diary) > 0) != struck[p.id] {
@@ -280,6 +285,22 @@ func TestSlow(t *testing.T) {
 	proof, err := s.Heal(t.Context())
 	if err != nil || !strings.Contains(proof, "stood still for") {
 		t.Errorf("%q, %v", proof, err)
+	}
+}
+
+// TestSlowByTheTargetsOwnMeans: where it has some, nobody is stopped, and what it says is the proof.
+func TestSlowByTheTargetsOwnMeans(t *testing.T) {
+	for silent, want := range map[bool]error{false: nil, true: ErrNoProof} {
+		target, all := pretend(false)
+		target.Throttle = func(_ context.Context, member string) (Outage, error) {
+			w := &wires{all: all, silent: silent}
+			w.note("throttle", []netns.Link{{From: member}})
+			return w, nil
+		}
+		_, proof, err := strike(t, slowness()[1], target)
+		if !errors.Is(err, want) || proof == "" || strings.Join(all[3].diary, " ") != "throttle" {
+			t.Errorf("proof %q, %v; to the leader it did %v", proof, err, all[3].diary)
+		}
 	}
 }
 

@@ -15,6 +15,10 @@ type Target struct {
 	Router Part  // the standalone router that keeps the proxy in step
 	// Network is what the nodes talk over, if it can be broken.
 	Network Network
+	// Plugs are what nodes can be taken from their network by.
+	Plugs Plugs
+	// Throttle takes most of its processor time from a node. nil: Pause and Resume do.
+	Throttle func(ctx context.Context, member string) (Outage, error)
 	// Disks are under the data of nodes, by their ids, if they can be broken.
 	Disks map[string]Disk
 }
@@ -49,6 +53,11 @@ type Proxy interface {
 	Part
 	// Reload makes a new worker take over, as after a change of the configuration, and returns when it serves.
 	Reload(ctx context.Context) (proof string, err error)
+}
+
+// Plugs takes nodes from their network, whole.
+type Plugs interface {
+	Unplug(ctx context.Context, member string) (Outage, error)
 }
 
 // ids are the names of nodes.

@@ -12,11 +12,10 @@ import (
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
-	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
 
 func (s *containers) asTarget() *nemesis.Target {
-	t := &nemesis.Target{Network: isolation{s}, Proxy: container{s, "haproxy"}, Router: container{s, "router"}}
+	t := &nemesis.Target{Network: cables{s}, Plugs: plugs{s}, Throttle: s.throttle, Proxy: container{s, "haproxy"}, Router: container{s, "router"}}
 	for _, shard := range s.shards {
 		var nodes []nemesis.Node
 		for _, service := range shard {
@@ -66,6 +65,7 @@ type state struct {
 	Running, Paused bool
 	ExitCode        int
 	connected       bool // to the cluster's network
+	throttled       bool // has a quota of processor time
 	restarts        int  // by the engine, since it ended unasked
 }
 
@@ -81,13 +81,14 @@ func (c container) state(ctx context.Context) (state, error) {
 	var all []struct {
 		State           state
 		RestartCount    int
+		HostConfig      struct{ CPUQuota int64 } // CpuQuota
 		NetworkSettings struct{ Networks map[string]any }
 	}
 	if err := json.Unmarshal([]byte(text), &all); err != nil || len(all) != 1 {
 		return state{}, fmt.Errorf("docker inspect %s: %w", c.service, errors.Join(err, fmt.Errorf("%d containers", len(all))))
 	}
 	now := all[0].State
-	now.restarts, now.connected = all[0].RestartCount, len(all[0].NetworkSettings.Networks) > 0
+	now.restarts, now.connected, now.throttled = all[0].RestartCount, len(all[0].NetworkSettings.Networks) > 0, all[0].HostConfig.CPUQuota > 0
 	return now, nil
 }
 
@@ -176,8 +177,16 @@ func (c container) Terminate(ctx context.Context) (string, error) {
 
 func (c container) Bury() (bool, error) { return false, nil }
 
-func (c container) Reload(context.Context) (string, error) {
-	return "", errors.New("in a container HAProxy is not reloaded")
+// Reload asks HAProxy's master, the container's first process, for a new worker.
+func (c container) Reload(ctx context.Context) (string, error) {
+	id, err := c.of.Container(ctx, c.service)
+	if err != nil {
+		return "", err
+	}
+	return reloaded(ctx, func(ctx context.Context) error {
+		_, err := c.of.Docker(ctx, "kill", "-s", "HUP", id)
+		return err
+	}, c.of.Worker)
 }
 
 // saveLog puts both outputs of the container, over restarts, where a trial on processes has them.
@@ -195,82 +204,12 @@ func (c container) saveLog(ctx context.Context) error {
 	return errors.Join(cmd.Run(), f.Close())
 }
 
-// isolation takes whole containers from the network: from clients, too.
-type isolation struct{ of *containers }
-
-func (i isolation) Cut(ctx context.Context, links ...netns.Link) (nemesis.Outage, error) {
-	victim := alone(links, len(i.of.shards[0]))
-	if victim == "" {
-		return nil, fmt.Errorf("a container can only be taken from the network, and %v is not that", links)
-	}
-	id, err := i.of.Container(ctx, victim)
-	if err != nil {
-		return nil, err
-	}
-	_, err = i.of.Docker(ctx, "network", "disconnect", i.of.network(), id)
-	return taken{container{i.of, victim}}, err
-}
-
-// alone is the one of so many members that is cut off from all others, in both directions; "" if there is none.
-func alone(links []netns.Link, members int) string {
-	ends := map[string]int{}
-	for _, l := range links {
-		ends[l.From] |= 1
-		ends[l.To] |= 2
-	}
-	for member := range ends {
-		at := 0
-		for _, l := range links {
-			if l.From == member || l.To == member {
-				at++
-			}
-		}
-		if at == len(links) && at == 2*(members-1) && ends[member] == 1|2 {
-			return member
-		}
-	}
-	return ""
-}
-
-var errLinks = errors.New("links of containers can't be made bad")
-
-func (i isolation) Lose(context.Context, int, ...netns.Link) (nemesis.Outage, error) {
-	return nil, errLinks
-}
-
-func (i isolation) Slow(context.Context, string, int) (nemesis.Outage, error) { return nil, errLinks }
-
-// Reaches asks with the program that is in every container.
-func (i isolation) Reaches(ctx context.Context, from, to string) (bool, error) {
-	id, err := i.of.Container(ctx, from)
-	if err != nil {
-		return false, err
-	}
-	_, err = i.of.Docker(ctx, "exec", id, "/kvorum", "health", "http://"+to+":8080/v1/health/live")
-	return err == nil, ctx.Err()
-}
-
-// taken is a container without a network.
-type taken struct{ container }
-
-func (t taken) Proof(ctx context.Context) (string, error) {
-	now, err := t.state(ctx)
-	if err == nil && now.connected {
-		err = fmt.Errorf("%w: %s is still connected", nemesis.ErrNoProof, t.service)
-	}
-	return "container " + t.service + " has no network", err
-}
-
-func (t taken) Heal(ctx context.Context) error { return t.of.connect(ctx, t.service) }
-
-func (s *containers) network() string { return s.Project + "_cluster" }
-
-// connect gives a container the network back, under the name by which the others know it.
-func (s *containers) connect(ctx context.Context, service string) error {
-	id, err := s.Container(ctx, service)
+// saveData copies the data folder of a container that has ended to where a trial on processes has it.
+func (c container) saveData(ctx context.Context) error {
+	id, err := c.of.Container(ctx, c.service)
 	if err != nil {
 		return err
 	}
-	_, err = s.Docker(ctx, "network", "connect", "--alias", service, s.network(), id)
+	_, err = c.of.Docker(ctx, "cp", id+":/data", c.of.folder(c.service))
 	return err
 }

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kvorum/kvorum/client"
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/dockernet"
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
 	"github.com/kvorum/kvorum/wire"
 )
@@ -22,23 +24,31 @@ type containers struct {
 	kv     *client.Client // through HAProxy
 	shards [][]string     // services
 	logs   string         // folder
+	data   string         // folder, for what is on the volumes in the end
 	target *nemesis.Target
 	up     bool // or half of it
 	closed bool
+
+	network *dockernet.Network
+	rules   bool // will be written into it
 }
 
 const (
 	imagesWithin = 10 * time.Minute // to make them from nothing and to build the program
+	probeWithin  = 2 * time.Second  // a probe across the network: much longer than any takes, also on a busy machine
 	askWithin    = 3 * time.Second  // one question about the state of the cluster, which waits for replicas that are down
 	endWithin    = 2 * time.Minute  // to remove all
 )
 
 func newContainers(ctx context.Context, c Config) (*containers, error) {
-	s := &containers{logs: filepath.Join(c.Out, logFolder)}
-	if err := os.MkdirAll(s.logs, 0o755); err != nil {
+	out, err := filepath.Abs(c.Out) // docker runs elsewhere
+	if err != nil {
 		return nil, err
 	}
-	var err error
+	s := &containers{logs: filepath.Join(out, logFolder), data: filepath.Join(out, dataFolder), rules: c.needs(nemesis.OwnNetwork)}
+	if err := errors.Join(os.MkdirAll(s.logs, 0o755), os.MkdirAll(s.data, 0o755)); err != nil {
+		return nil, err
+	}
 	if s.Compose, err = cluster.NewCompose(ctx, c.Checkout, fmt.Sprintf("kvorum-jepsen-%d", os.Getpid())); err != nil {
 		return nil, err
 	}
@@ -47,6 +57,7 @@ func newContainers(ctx context.Context, c Config) (*containers, error) {
 	}
 	all := s.Nodes()
 	s.shards = slices.Collect(slices.Chunk(all, len(all)/c.Shards))
+	s.network = &dockernet.Network{Name: s.Project + "_cluster", Engine: s.Compose}
 	s.target = s.asTarget()
 	return s, nil
 }
@@ -56,6 +67,11 @@ func (s *containers) prepare(ctx context.Context) error {
 	defer cancel()
 	if _, err := s.Images(ctx); err != nil {
 		return err
+	}
+	if s.rules {
+		if err := s.NetTools(ctx); err != nil {
+			return err
+		}
 	}
 	_, err := s.Do(ctx, "build", s.Nodes()[0])
 	return err
@@ -105,9 +121,9 @@ func ready(r wire.ReplicaStatus) error {
 	return nil
 }
 
-// mend starts, unpauses and connects whatever is not as it was.
+// mend starts, unpauses and connects whatever is not as it was, and takes back rules and quotas.
 func (s *containers) mend(ctx context.Context) error {
-	var errs []error
+	errs := []error{s.network.Heal(ctx)}
 	for _, service := range s.Services() {
 		part := container{s, service}
 		state, err := part.state(ctx)
@@ -118,6 +134,9 @@ func (s *containers) mend(ctx context.Context) error {
 			errs = append(errs, part.Resume(ctx))
 		case !state.Running:
 			errs = append(errs, part.Start(ctx))
+		}
+		if err == nil && state.throttled {
+			errs = append(errs, part.unthrottle(ctx))
 		}
 		if err == nil && !state.connected {
 			errs = append(errs, s.connect(ctx, service))
@@ -144,21 +163,19 @@ func (s *containers) ask(ctx context.Context) (all []shown, err error) {
 	return all, err
 }
 
-// order is not known: what the search can't see is only that replicas hold different states.
 func (s *containers) order(states []shown) order {
-	o := order{why: "the logs on the containers' volumes are not read"}
-	for i, a := range states {
-		for _, b := range states[:i] {
-			if a.shard == b.shard && a.applied == b.applied && a.digest != b.digest {
-				o.findings = append(o.findings, fmt.Sprintf("at index %d %s holds the state %s and %s holds %s", a.applied, a.name, a.digest, b.name, b.digest))
-			}
-		}
+	folders := map[string]string{}
+	for _, node := range s.Nodes() {
+		folders[node] = s.folder(node)
 	}
-	return o
+	return readOrder(uint32(len(s.shards)), states, folders)
 }
 
-// close saves the logs and removes containers, network and volumes. A container that its engine had to start again had ended
-// unasked.
+// folder is where the data of a node's volume is copied to.
+func (s *containers) folder(node string) string { return filepath.Join(s.data, node) }
+
+// close ends the nodes, saves logs and data, and removes containers, network and volumes. A container that its engine had to start
+// again had ended unasked.
 func (s *containers) close() error {
 	if s.closed {
 		return nil
@@ -177,9 +194,29 @@ func (s *containers) close() error {
 		if err == nil && state.restarts > 0 {
 			err = fmt.Errorf("%s ended unasked, %d times", service, state.restarts)
 		}
-		errs = append(errs, err, part.saveLog(ctx))
+		errs = append(errs, err)
+	}
+	errs = append(errs, s.stopNodes(ctx))
+	for _, service := range s.Services() {
+		errs = append(errs, container{s, service}.saveLog(ctx))
 	}
 	return errors.Join(append(errs, s.Remove(ctx))...)
+}
+
+// stopNodes ends all nodes in good order, at the same time, and takes what is on their volumes then.
+func (s *containers) stopNodes(ctx context.Context) error {
+	nodes := s.Nodes()
+	errs := make([]error, len(nodes))
+	var done sync.WaitGroup
+	for i, node := range nodes {
+		done.Go(func() {
+			part := container{s, node}
+			_, ending := part.Terminate(ctx)
+			errs[i] = errors.Join(ending, part.saveData(ctx))
+		})
+	}
+	done.Wait()
+	return errors.Join(errs...)
 }
 
 func (s *containers) alarms() ([]string, error) {

@@ -12,7 +12,7 @@ import (
 
 // placed gives each node a network of its own, if a nemesis needs that; else nil, and all are on loopback.
 func placed(ctx context.Context, c Config) (*netns.Network, func(string) cluster.Place, error) {
-	if !c.needs(nemesis.Cuts) && !c.needs(nemesis.Isolation) && !c.needs(nemesis.Links) {
+	if !c.needs(nemesis.OwnNetwork) {
 		return nil, nil, nil
 	}
 	n, err := netns.New(ctx, cluster.Names(c.Shards, c.Replicas)...)

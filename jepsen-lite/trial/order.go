@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/kvorum/kvorum/internal/rig"
-	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	lin "github.com/kvorum/kvorum/linearizability"
 	"github.com/kvorum/kvorum/sim/audit"
 	"github.com/kvorum/kvorum/sim/commits"
@@ -19,7 +18,6 @@ import (
 
 // shown is what a node said of itself when everything was over.
 type shown struct {
-	node    *cluster.Node // nil of a container
 	name    string
 	shard   uint32
 	applied uint64
@@ -34,7 +32,7 @@ func (p *processes) ask(ctx context.Context) (all []shown, err error) {
 			err = errors.Join(err, fmt.Errorf("ask %s for its state: %w", n.Name, askErr))
 			continue
 		}
-		all = append(all, shown{n, n.Name, n.Shard, status.AppliedIndex, status.Digest})
+		all = append(all, shown{n.Name, n.Shard, status.AppliedIndex, status.Digest})
 	}
 	return all, err
 }
@@ -47,50 +45,70 @@ type order struct {
 	findings []string
 }
 
-// order reads the disks of nodes that have ended. What a machine has applied is committed, so the log up to there is the
-// order; a log that a snapshot has cut off tells it only in part, which is of no use.
-func (p *processes) order(all []shown) (o order) {
-	o.commits = []lin.Commit{}
-	for shard := range p.Shards() {
-		replay, why := o.shard(shard, all)
+func (p *processes) order(all []shown) order {
+	folders := map[string]string{}
+	for _, n := range p.Nodes {
+		folders[n.Name] = n.Data
+	}
+	return readOrder(p.Shards(), all, folders)
+}
+
+// readOrder reads the disks of nodes that have ended, each in a folder. What a machine has applied is committed, so the log up to
+// there is the order; a log that a snapshot has cut off tells it only in part, which is of no use.
+func readOrder(shards uint32, all []shown, folders map[string]string) (o order) {
+	o.commits, o.findings = []lin.Commit{}, disagreeing(all)
+	for shard := range shards {
+		replay, why := o.shard(shard, all, folders)
 		if why != "" {
 			return order{why: why, findings: o.findings}
 		}
 		o.commits = append(o.commits, replay.Commits...)
 		for _, s := range all {
-			if s.node.Shard != shard {
+			if s.shard != shard {
 				continue
 			}
 			if want := replay.DigestAt(s.applied); want != s.digest {
-				o.findings = append(o.findings, fmt.Sprintf("%s at index %d holds the state %s, the log gives %s", s.node.Name, s.applied, s.digest, want))
+				o.findings = append(o.findings, fmt.Sprintf("%s at index %d holds the state %s, the log gives %s", s.name, s.applied, s.digest, want))
 			}
 		}
 	}
 	return o
 }
 
+// disagreeing finds replicas that hold different states at the same index, for which no log is needed.
+func disagreeing(all []shown) (findings []string) {
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if a.shard == b.shard && a.applied == b.applied && a.digest != b.digest {
+				findings = append(findings, fmt.Sprintf("at index %d %s holds the state %s and %s holds %s", a.applied, a.name, a.digest, b.name, b.digest))
+			}
+		}
+	}
+	return findings
+}
+
 // shard replays one shard's log, and finds nodes whose logs differ.
-func (o *order) shard(shard uint32, all []shown) (*commits.Replay, string) {
+func (o *order) shard(shard uint32, all []shown, folders map[string]string) (*commits.Replay, string) {
 	var log []audit.Entry
 	var from string
 	for _, s := range all {
-		if s.node.Shard != shard {
+		if s.shard != shard {
 			continue
 		}
-		image, err := readDisk(s.node)
+		image, err := readDisk(folders[s.name])
 		if err != nil {
-			o.findings = append(o.findings, fmt.Sprintf("the disk of %s: %v", s.node.Name, err))
+			o.findings = append(o.findings, fmt.Sprintf("the disk of %s: %v", s.name, err))
 			continue
 		}
 		if image.First > 1 {
-			return nil, fmt.Sprintf("%s has cut off its log before entry %d behind a snapshot", s.node.Name, image.First)
+			return nil, fmt.Sprintf("%s has cut off its log before entry %d behind a snapshot", s.name, image.First)
 		}
 		applied := image.Entries[:min(uint64(len(image.Entries)), s.applied)]
 		if at := differ(log, applied); at > 0 {
-			o.findings = append(o.findings, fmt.Sprintf("%s and %s have executed different entries at index %d", from, s.node.Name, at))
+			o.findings = append(o.findings, fmt.Sprintf("%s and %s have executed different entries at index %d", from, s.name, at))
 		}
 		if len(applied) > len(log) {
-			log, from = applied, s.node.Name
+			log, from = applied, s.name
 		}
 	}
 	entries := make([]tap.Entry, 0, len(log))
@@ -116,10 +134,10 @@ func differ(a, b []audit.Entry) uint64 {
 }
 
 // readDisk reads the log of a node that has ended.
-func readDisk(n *cluster.Node) (audit.Image, error) {
+func readDisk(folder string) (audit.Image, error) {
 	files := map[string][]byte{}
 	for _, name := range []string{"identity.json", "raft.db"} {
-		b, err := os.ReadFile(filepath.Join(n.Data, name))
+		b, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return audit.Image{}, err
 		}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
+	"syscall"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/faultfs"
@@ -247,31 +247,8 @@ func (p proxy) Ready(ctx context.Context) error {
 	})
 }
 
-// reloadWithin is when a reload that had no effect is asked for again: HAProxy's master, which executes itself anew once its
-// first worker runs, loses a signal that comes at this moment.
-const reloadWithin = 10 * time.Second
-
 func (p proxy) Reload(ctx context.Context) (string, error) {
-	before, err := p.Pid(ctx)
-	if err != nil {
-		return "", err
-	}
-	for {
-		limited, cancel := context.WithTimeout(ctx, reloadWithin)
-		err = p.HAProxy.Reload(limited)
-		cancel()
-		if err == nil || ctx.Err() != nil || p.Alive() != nil {
-			break
-		}
-	}
-	if err != nil {
-		return "", err
-	}
-	after, err := p.Pid(ctx)
-	if err == nil && after == before {
-		err = fmt.Errorf("after a reload HAProxy's worker is still process %s", before)
-	}
-	return fmt.Sprintf("HAProxy's worker is process %s, was %s", after, before), err
+	return reloaded(ctx, func(context.Context) error { return p.Signal(syscall.SIGUSR2) }, p.Pid)
 }
 
 // router is the standalone router as a nemesis sees it.

@@ -1,0 +1,102 @@
+package dockernet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Slow is a member that sends only so much, to whomever, until it is healed. Packets wait in a queue, those that find it full are
+// dropped. What it receives is as quick as ever: that queue would be at the other end of its cable, on the machine itself.
+type Slow struct {
+	Member string
+
+	network *Network
+	device  string // shell: finds the interface in the member's network, which is not always the first
+
+	mu     sync.Mutex
+	last   int64
+	healed bool
+}
+
+// longestWait is what the queue holds at the link's rate.
+const longestWait = "500ms"
+
+// tc stands with its folder, for busybox's shell prefers a tc of its own.
+const tc = "/usr/sbin/tc"
+
+// Slow lets the member send so many kilobits per second.
+func (n *Network) Slow(ctx context.Context, member string, kilobits int) (*Slow, error) {
+	if kilobits < 1 || kilobits > 10_000_000 {
+		return nil, fmt.Errorf("dockernet: %d kilobits per second", kilobits)
+	}
+	address, err := n.address(ctx, member)
+	if err != nil {
+		return nil, err
+	}
+	s := &Slow{Member: member, network: n}
+	s.device = fmt.Sprintf("device=$(ip -o -4 addr | awk -v address=%s/ 'index($4, address) == 1 {print $2}')\n", address)
+	n.begin(s)
+	burst := max(kilobits*1000/8/100, 4000) // bytes: what 10 ms carry, and at least two packets
+	add := fmt.Sprintf("%s qdisc replace dev $device root tbf rate %dkbit burst %d latency %s\n", tc, kilobits, burst, longestWait)
+	if _, err := n.in(ctx, member, s.device+add); err != nil {
+		return nil, errors.Join(err, s.Heal(ctx))
+	}
+	return s, nil
+}
+
+// Held says how many packets found the link too slow and had to wait or were dropped.
+func (s *Slow) Held(ctx context.Context) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.healed {
+		return s.last, nil
+	}
+	return s.held(ctx, "")
+}
+
+func (s *Slow) held(ctx context.Context, then string) (packets int64, err error) {
+	text, err := s.network.in(ctx, s.Member, s.device+tc+" -s -j qdisc show dev $device\n"+then)
+	if err != nil {
+		return 0, err
+	}
+	var queues []struct {
+		Kind       string
+		Overlimits int64
+	}
+	if err := json.Unmarshal([]byte(text), &queues); err != nil {
+		return 0, fmt.Errorf("tc qdisc show: %w", err)
+	}
+	for _, q := range queues {
+		if q.Kind == "tbf" {
+			packets += q.Overlimits
+		}
+	}
+	return packets, nil
+}
+
+// remove fails only if the queue is there afterwards. Nothing of it is on standard output.
+func (s *Slow) remove() string {
+	return fmt.Sprintf("%s qdisc del dev $device root 2>/dev/null || true\n! %s qdisc show dev $device | grep tbf >&2\n", tc, tc)
+}
+
+// Heal gives the member its speed back. It does nothing if it has it.
+func (s *Slow) Heal(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.healed {
+		return nil
+	}
+	remove := s.remove()
+	packets, err := s.held(ctx, remove)
+	if err == nil {
+		s.last = packets
+	} else if err = s.network.mend(ctx, s.Member, s.device+remove); err != nil {
+		return err
+	}
+	s.healed = true
+	s.network.over(s)
+	return nil
+}

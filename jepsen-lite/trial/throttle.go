@@ -1,0 +1,50 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
+	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
+)
+
+// What a throttled container has of a processor, in microseconds: the least of which something gets done yet.
+const (
+	quotaPeriod = "100000"
+	quota       = "2000"
+	noQuota     = "-1"
+)
+
+// throttle gives a container a fiftieth of a processor.
+func (s *containers) throttle(ctx context.Context, member string) (nemesis.Outage, error) {
+	c := container{s, member}
+	before, err := s.CPU(ctx, member)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.do(ctx, func(s state) bool { return s.throttled }, "update", "--cpu-period", quotaPeriod, "--cpu-quota", quota)
+	return throttled{c, before[member]}, err
+}
+
+// throttled is a container with a quota, and what it had waited for a processor before.
+type throttled struct {
+	container
+	before cluster.Usage
+}
+
+func (t throttled) Proof(ctx context.Context) (string, error) {
+	usage, err := t.of.CPU(ctx, t.service)
+	now := usage[t.service]
+	periods, waited := now.Throttled-t.before.Throttled, now.Waited-t.before.Waited
+	if err == nil && periods == 0 {
+		err = fmt.Errorf("%w: %s never wanted more processor time than it has", nemesis.ErrNoProof, t.service)
+	}
+	return fmt.Sprintf("its threads waited %.1f s, in %d periods of %s us, for processor time", waited.Seconds(), periods, quotaPeriod), err
+}
+
+func (t throttled) Heal(ctx context.Context) error { return t.unthrottle(ctx) }
+
+func (c container) unthrottle(ctx context.Context) error {
+	_, err := c.do(ctx, func(s state) bool { return !s.throttled }, "update", "--cpu-quota", noQuota)
+	return err
+}
