@@ -69,6 +69,7 @@ func TestCompose(t *testing.T) {
 		{"memory", quotaIsBelowTheLimit},
 		{"observe", dashboardIsTrue},
 		{"kill leaders", writesAfterKills},
+		{"a leader is not heard", leaderIsNotHeard},
 		{"words", wordsThroughHAProxy},
 		{"down and up", downAndUpKeepsData},
 	} {
