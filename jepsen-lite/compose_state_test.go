@@ -176,6 +176,29 @@ func memoryLimitOfGo(t *testing.T, c container) int64 {
 
 func routerKeepsHAProxyInStep(ctx context.Context, t *testing.T, d *deployed) { d.inStep(ctx, t, 0) }
 
+// haproxyReloads as the compose file says: SIGHUP to the container. Another worker serves, and the router keeps that one in step.
+func haproxyReloads(ctx context.Context, t *testing.T, d *deployed) {
+	pushes := d.inStep(ctx, t, 0)
+	before, err := d.Worker(ctx)
+	check(t, err)
+	id, err := d.Container(ctx, "haproxy")
+	check(t, err)
+	_, err = d.Docker(ctx, "kill", "-s", "HUP", id)
+	check(t, err)
+	limited, cancel := context.WithTimeout(ctx, stepsWithin)
+	defer cancel()
+	var after string
+	check(t, cluster.WaitFor(limited, "another worker to serve", func(ctx context.Context) (err error) {
+		if after, err = d.Worker(ctx); err == nil && after == before {
+			err = fmt.Errorf("it is still process %s", before)
+		}
+		return err
+	}))
+	_, err = d.kv.Put(ctx, "reload:a", []byte("written through process "+after))
+	check(t, err)
+	d.inStep(ctx, t, pushes)
+}
+
 // inStep waits until the router says that HAProxy is in step, has pushed leaders more than so many times, and HAProxy's
 // statistics show in each write backend the shard's leader as up and nobody else. It returns the number of pushes.
 func (d *deployed) inStep(ctx context.Context, t *testing.T, pushes float64) float64 {

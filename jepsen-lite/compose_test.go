@@ -64,6 +64,7 @@ func TestCompose(t *testing.T) {
 		{"containers", containersAreHardened},
 		{"through HAProxy", throughHAProxy},
 		{"in step", routerKeepsHAProxyInStep},
+		{"reload", haproxyReloads},
 		{"idle", idleIsCheap},
 		{"healthy", allBecomeHealthy},
 		{"memory", quotaIsBelowTheLimit},

@@ -31,9 +31,10 @@ func arrows() map[string]arrow {
 		"cmd/kvorum":            {[]string{"node", "client", "wire", "network"}, nil},
 		"cmd/lincheck":          {[]string{"linearizability"}, nil},
 		"linearizability":       {none, []string{"github.com/anishathalye/porcupine"}},
-		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network", "internal/rig", "sim/audit", "sim/commits", "sim/tap", "jepsen-lite/faultfs", "jepsen-lite/netns"}, none}, // network: to find free ports; of sim what reads disks and replays logs, no world
-		"jepsen-lite/faultfs":   {none, []string{"github.com/hanwen/go-fuse/v2"}},                                                                                                                                // a disk knows nothing of who writes to it
-		"jepsen-lite/netns":     {[]string{"network"}, []string{"golang.org/x/sys"}},                                                                                                                             // network: to dial across a cut; sys: to do so in another namespace
+		"jepsen-lite":           {[]string{"client", "linearizability", "workload", "wire", "network", "internal/rig", "sim/audit", "sim/commits", "sim/tap", "jepsen-lite/faultfs", "jepsen-lite/netns", "jepsen-lite/dockernet"}, none}, // network: to find free ports; of sim what reads disks and replays logs, no world
+		"jepsen-lite/faultfs":   {none, []string{"github.com/hanwen/go-fuse/v2"}},                                                                                                                                                         // a disk knows nothing of who writes to it
+		"jepsen-lite/netns":     {[]string{"network"}, []string{"golang.org/x/sys"}},                                                                                                                                                      // network: to dial across a cut; sys: to do so in another namespace
+		"jepsen-lite/dockernet": {[]string{"jepsen-lite/netns"}, none},
 		"workload":              {[]string{"client", "linearizability", "wire"}, none},
 		"sim":                   {[]string{"client", "linearizability", "wire", "store", "workload", "internal/rig", "internal/wasmbuild/wasm"}, nil},
 		"cmd/kvsim":             {[]string{"sim", "sim/astmutants", "sim/build", "sim/lab", "sim/mutants", "sim/schedule"}, nil},
