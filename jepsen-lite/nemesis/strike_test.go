@@ -98,9 +98,11 @@ func pretend(deaf bool) (*Target, []*pretended) {
 
 // wires are a network that keeps a diary: in its victims' own.
 type wires struct {
+	mu      sync.Mutex // of stuck
 	all     []*pretended
 	leaky   bool // what is cut passes all the same
 	silent  bool // nobody sends anything
+	stuck   int  // so many probes are lost after the healing
 	blocked []netns.Link
 }
 
@@ -131,6 +133,12 @@ func (w *wires) Unplug(_ context.Context, member string) (Outage, error) {
 	return w, nil
 }
 func (w *wires) Reaches(_ context.Context, from, to string) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.blocked == nil && w.stuck > 0 {
+		w.stuck--
+		return false, nil
+	}
 	return w.leaky || !slices.Contains(w.blocked, netns.Link{From: from, To: to}), nil
 }
 func (w *wires) Heal(context.Context) error { w.blocked = nil; return nil }
@@ -207,6 +215,23 @@ func TestACutThatIsNone(t *testing.T) {
 			if _, proof, err := strike(t, n, target); !errors.Is(err, ErrNoProof) {
 				t.Errorf("%s: proof %q, %v", n.Name, proof, err)
 			}
+		}
+	}
+}
+
+// TestACutThatLasts after it was healed is no healing; a probe that was lost says nothing yet.
+func TestACutThatLasts(t *testing.T) {
+	for stuck, healed := range map[int]bool{1: true, 1 << 30: false} {
+		target, _ := pretend(false)
+		target.Network = &wires{stuck: stuck}
+		heal, err := cutLinks(t.Context(), target, []netns.Link{{From: "s1n0", To: "s1n1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		if proof, err := heal(ctx); (err == nil) != healed || errors.Is(err, ErrNoProof) {
+			t.Errorf("%d probes lost: %q, %v", stuck, proof, err)
 		}
 	}
 }
