@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type runCmd struct {
 	Seed       uint64        `default:"1" help:"Of the schedule and of what the clients do (default ${default})."`
 	Through    string        `enum:",haproxy,nodes" default:"" placeholder:"haproxy|nodes" help:"Where clients go. Default: haproxy where it is installed, else nodes."`
 	Kvorum     string        `placeholder:"PATH" help:"The program to break. Default: built from this checkout."`
+	HAProxy    string        `name:"haproxy" placeholder:"DIR" help:"Folder of another configuration of HAProxy, as haproxy/ is. Default: haproxy/ of this checkout."`
 	Out        string        `placeholder:"DIR" help:"Folder for schedule, history, logs and report (default jepsen-lite-SEED)."`
 	ServeFlags []string      `name:"serve-flag" sep:"none" placeholder:"--FLAG=X" help:"A further flag of each kvorum serve, such as --heartbeat-timeout=400ms; may be repeated. Default: none, the node's own defaults."`
 }
@@ -77,7 +79,7 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 		return config, fmt.Errorf("--rate must be at least 1, --clients %d to 1000: one for each shard at least", shards)
 	}
 	if c.Target == trial.Compose {
-		if c.Through == trial.ThroughNodes || c.Kvorum != "" || len(c.ServeFlags) > 0 {
+		if c.Through == trial.ThroughNodes || c.Kvorum != "" || c.HAProxy != "" || len(c.ServeFlags) > 0 {
 			return config, errors.New("--target compose is docker-compose.yml as it is: through HAProxy, its own image, its own flags")
 		}
 		c.Through = trial.ThroughHAProxy
@@ -87,6 +89,9 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 		if _, err := cluster.FindHAProxy(); err == nil {
 			c.Through = trial.ThroughHAProxy
 		}
+	}
+	if c.HAProxy != "" && c.Through != trial.ThroughHAProxy {
+		return config, errors.New("--haproxy needs --through haproxy: with --through nodes nothing stands in front")
 	}
 	if c.Out == "" {
 		c.Out = fmt.Sprintf("jepsen-lite-%d", c.Seed)
@@ -127,7 +132,7 @@ func (c *runCmd) places(config *trial.Config) error {
 	if err != nil {
 		return err
 	}
-	config.HAProxy, config.Checkout = filepath.Join(root, "haproxy"), root
+	config.HAProxy, config.Checkout = cmp.Or(c.HAProxy, filepath.Join(root, "haproxy")), root
 	if c.Target == trial.Compose {
 		if _, err := exec.LookPath("docker"); err != nil {
 			return fmt.Errorf("--target compose needs Docker: %w", err)
@@ -136,6 +141,9 @@ func (c *runCmd) places(config *trial.Config) error {
 	}
 	if c.Through != trial.ThroughHAProxy {
 		return nil
+	}
+	if _, err := os.Stat(filepath.Join(config.HAProxy, "haproxy.cfg")); err != nil {
+		return fmt.Errorf("--haproxy: %w", err)
 	}
 	if reason := (nemesis.Place{ThroughProxy: true}).Missing(nemesis.HAProxy); reason != "" {
 		return fmt.Errorf("--through haproxy %s", reason)
@@ -172,6 +180,9 @@ func (p *program) finish(c trial.Config, r *trial.Result) error {
 	}
 	for name, why := range r.BeyondRaft {
 		p.say("  beyond what Raft promises: %s: %s. A violation was to be expected, and is none of the program's", name, why)
+	}
+	if r.Caught != nil {
+		p.say("  caught %.1f s after the clients began, by %s", r.Caught.Seconds, r.Caught.By)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Nemeses)) {
 		f := r.Nemeses[name]

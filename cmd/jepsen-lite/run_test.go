@@ -32,6 +32,8 @@ func TestRefusedBeforeTheStart(t *testing.T) {
 		{"run --nemesis nonsense", "jepsen-lite nemeses"},
 		{"run --nemesis clock", "simulator"},
 		{"run --nemesis proxy --through nodes", "it needs"},
+		{"run --haproxy haproxy --through nodes", "--through haproxy"},
+		{"run --target compose --haproxy haproxy", "as it is"},
 		{"run --nemesis restart-rolling --time 6s --through nodes", "no room"},
 		{"run --kvorum /does/not/exist --through nodes", "no such file"},
 		{"run --through nodes --out " + foreign, "name another with --out"},

@@ -292,11 +292,31 @@ func TestEachStrikesWhomItSays(t *testing.T) {
 					t.Errorf("%s is not of the shard", p.id)
 				}
 			}
-			want := map[string]int{"kill-all": 6, "kill-majority": 2, "pause-majority": 2, "restart-rolling": 3, "mix-pause-kill": 2, "mix-kill-pause": 2, "mix-reload-kill": 2, "link-loss": 3, "disk-power-cut-all": 3, "disk-lying-power-cut": 3, "partition-bridge": 2}[n.Name]
+			want := map[string]int{"kill-all": 6, "kill-majority": 2, "pause-majority": 2, "restart-rolling": 3, "mix-pause-kill": 2, "mix-kill-pause": 2, "mix-reload-kill": 2, "mix-hold-kill": 3, "link-loss": 3, "disk-power-cut-all": 3, "disk-lying-power-cut": 3, "partition-bridge": 2}[n.Name]
 			if len(s.Victims) != max(1, want) {
 				t.Errorf("victims %v", s.Victims)
 			}
 		})
+	}
+}
+
+// TestHeldAndKilled: the followers are stopped, and go on by themselves; the leader is killed while they stand still. Followers that
+// don't stop are no proof.
+func TestHeldAndKilled(t *testing.T) {
+	for _, deaf := range []bool{false, true} {
+		target, all := pretend(deaf)
+		s, err := holdAndKill(t.Context(), target, Blow{Shard: 1, Draw: rand.New(rand.NewPCG(1, 1))})
+		if errors.Is(err, ErrNoProof) != deaf || err != nil && !deaf {
+			t.Errorf("deaf %v: %v", deaf, err)
+		}
+		for i, want := range []string{"kill", "pause resume", "pause resume"} {
+			if got := strings.Join(all[3+i].diary, " "); got != want {
+				t.Errorf("deaf %v: to %s it did %q, want %q", deaf, all[3+i].id, got, want)
+			}
+		}
+		if _, err := s.Heal(t.Context()); err != nil || strings.Join(all[3].diary, " ") != "kill start" {
+			t.Errorf("deaf %v: healed: %v, %v", deaf, all[3].diary, err)
+		}
 	}
 }
 

@@ -42,7 +42,8 @@ type Result struct {
 	Target    string   `json:"target"`
 	Through   string   `json:"through"`
 	Verdict   Verdict  `json:"verdict"`
-	DecidedBy []string `json:"decided_by"` // methods that judged the history
+	Caught    *Caught  `json:"caught,omitempty"` // of a violation: when it showed first
+	DecidedBy []string `json:"decided_by"`       // methods that judged the history
 	// NoReplay says why the order of the commits is not known, so that the search judged alone.
 	NoReplay   string              `json:"no_replay,omitempty"`
 	Operations map[lin.Outcome]int `json:"operations"`
@@ -65,6 +66,7 @@ type Result struct {
 
 	Report lin.Report `json:"-"`
 
+	clock   func() int64 // the history's
 	strikes []Struck
 	to      int64 // when the clients were told to stop; they began at 0
 }
@@ -87,6 +89,7 @@ func (r *Result) finish(ctx context.Context, c Config, h lin.History, lists []st
 	c.Say("judging %d operations by %s", len(h.Operations), strings.Join(r.DecidedBy, " and "))
 	r.Report = lin.Check(ctx, h.Operations, lin.Options{Timeout: c.CheckTime, Commits: known.commits})
 	r.judge(c)
+	r.Caught = r.firstSign(r.clock())
 	folder := func(name string) string { return filepath.Join(c.Out, name) }
 	err := errors.Join(
 		rig.WriteFile(folder(HistoryFile), func(w io.Writer) error { return rig.WriteHistory(w, h) }),

@@ -43,6 +43,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	}
 	rec := newRecorder()
 	r := newResult(c)
+	r.clock = rec.now
 	crowd := newCrowd(c, p, rec)
 	r.strikes, r.to = ordeal(ctx, c, p, crowd, rec)
 	if ctx.Err() != nil {
