@@ -25,7 +25,7 @@ func TestFirstSign(t *testing.T) {
 		want    float64 // 0: none
 	}{
 		"clean":                   {Linearizable, []lin.KeyReport{{Key: "k", Verdict: lin.Linearizable}}, []Struck{strike(5, "")}, 0},
-		"the search":              {Violation, []lin.KeyReport{shownAt(9, lin.Violation), shownAt(7, lin.Violation)}, nil, 7},
+		"the search":              {Violation, []lin.KeyReport{shownAt(9, lin.Violation), shownAt(7, lin.Violation), shownAt(8, lin.Violation)}, nil, 7},
 		"a strike before it":      {Violation, []lin.KeyReport{shownAt(7, lin.Violation)}, []Struck{strike(3, ""), strike(6, "not ready")}, 6},
 		"a strike after it":       {Violation, []lin.KeyReport{shownAt(7, lin.Violation)}, []Struck{strike(8, "not ready")}, 7},
 		"the replay alone":        {Violation, []lin.KeyReport{{Key: "k", Verdict: lin.Violation}}, nil, 20},
