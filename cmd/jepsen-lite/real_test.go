@@ -37,18 +37,28 @@ type line struct {
 	Longest    struct{ Seconds float64 } `json:"longest_without_service"`
 	Findings   []string
 	Doubts     []string
+	Caught     struct {
+		Seconds float64
+		By      string
+	}
 }
 
 // try runs a short trial and reads its last line. Elections are fast, so that much happens in little time.
 func try(t *testing.T, args ...string) (code int, l line, out string) {
 	t.Helper()
-	out = filepath.Join(t.TempDir(), "out")
 	var flags []string
 	for _, f := range cluster.FastRaft() {
 		flags = append(flags, "--serve-flag="+f)
 	}
+	return tryWith(t, append(flags, args...)...)
+}
+
+// tryWith is try with other flags.
+func tryWith(t *testing.T, args ...string) (code int, l line, out string) {
+	t.Helper()
+	out = filepath.Join(t.TempDir(), "out")
 	var stdout, stderr bytes.Buffer
-	code = run(t.Context(), slices.Concat([]string{"run", "--time", "12s", "--out", out}, flags, args), &stdout, &stderr)
+	code = run(t.Context(), append([]string{"run", "--time", "12s", "--out", out}, args...), &stdout, &stderr)
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &l); err != nil {
 		t.Fatalf("code %d, the last line is no JSON: %v\n%s%s", code, err, &stdout, &stderr)
@@ -148,6 +158,67 @@ func TestLeaderThatIsAlone(t *testing.T) {
 	if f := l.Nemeses["mix-stall-cut"]; code != exitViolation || l.Verdict != "violation" || len(l.Findings) > 0 || f.Fired == 0 || f.Fired != f.Proved {
 		t.Errorf("code %d, %s; findings %v; mix-stall-cut %+v", code, l.Verdict, l.Findings, f)
 	}
+}
+
+// holdAndKill are flags for mix-hold-kill: many writes are under way, a leader stays one while its followers stand still, also on a
+// busy machine, and another is elected before the clients lose patience.
+func holdAndKill(more ...string) []string {
+	return append([]string{"--nemesis", "mix-hold-kill", "--clients", "60", "--rate", "600", "--time", "25s",
+		"--serve-flag=--heartbeat-timeout=600ms", "--serve-flag=--election-timeout=600ms", "--serve-flag=--leader-lease-timeout=600ms"}, more...)
+}
+
+// TestRouterThatSendsAgain: a node that forwards a write a second time when the first leader has died under it is found out, since
+// the first one is executed too. A plain kill of leaders leaves too few such writes.
+func TestRouterThatSendsAgain(t *testing.T) {
+	code, l, _ := tryWith(t, holdAndKill("--through", "nodes", "--kvorum", broken(t, "outcome-router-sends-again"))...)
+	wantCaught(t, code, l)
+}
+
+// TestProxyThatSendsAgain: the program is healthy, HAProxy is told to send writes again that it had sent.
+func TestProxyThatSendsAgain(t *testing.T) {
+	if _, err := cluster.FindHAProxy(); err != nil {
+		if os.Getenv("KVORUM_CI") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip("haproxy is not installed (Debian package haproxy)")
+	}
+	code, l, _ := tryWith(t, holdAndKill("--through", "haproxy", "--haproxy", resending(t))...)
+	wantCaught(t, code, l)
+}
+
+func wantCaught(t *testing.T, code int, l line) {
+	t.Helper()
+	f := l.Nemeses["mix-hold-kill"]
+	if code != exitViolation || l.Verdict != "violation" || f.Fired == 0 || f.Fired != f.Proved || l.Caught.Seconds <= 0 || l.Caught.By == "" {
+		t.Errorf("code %d, %s, mix-hold-kill %+v, caught %+v", code, l.Verdict, f, l.Caught)
+	}
+}
+
+// resending is HAProxy's configuration with what must never be in it.
+func resending(t *testing.T) (folder string) {
+	t.Helper()
+	root, err := rig.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder = t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(root, "haproxy"))); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(folder, "haproxy.cfg")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const guard, mode = "    http-request disable-l7-retry unless read\n", "    option http-server-close\n"
+	changed := strings.Replace(strings.Replace(string(text), guard, "", 1), mode, mode+"    retry-on all-retryable-errors\n", 1)
+	if strings.Count(changed, "\n") != strings.Count(string(text), "\n") || changed == string(text) {
+		t.Fatal("haproxy.cfg does not hold what is to be changed")
+	}
+	if err := os.WriteFile(name, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }
 
 // broken builds the program with a bug on purpose.

@@ -14,7 +14,7 @@ func mixtures() []Nemesis {
 	return []Nemesis{
 		{Name: "mix-pause-kill", Family: "mixture", Does: "SIGSTOP of a leader; when another leads, kill -9 of that one and SIGCONT of the first: the old leader meets nobody who knows better but the third", Needs: []Need{Linux}, Scope: OneShard, Lasts: 6 * time.Second, Inject: pauseThenKill},
 		{Name: "mix-kill-pause", Family: "mixture", Does: "kill -9 of a leader and SIGSTOP of another replica at once: no quorum", Needs: []Need{Linux}, Scope: OneShard, Lasts: 4 * time.Second, Inject: killAndPause},
-		{Name: "mix-hold-kill", Family: "mixture", Does: fmt.Sprintf("SIGSTOP of a leader's followers, after %s kill -9 of the leader and SIGCONT of the followers: they execute writes that nobody was told of", heldFor), Needs: []Need{Linux}, Scope: OneShard, Lasts: 4 * time.Second, Inject: holdAndKill},
+		{Name: "mix-hold-kill", Family: "mixture", Does: "requests gather before a stopped leader; its followers are stopped, it goes on, and after " + heldFor.String() + " is killed with -9; the followers go on: they execute writes that nobody was told of", Needs: []Need{Linux, Process}, Scope: OneShard, Lasts: 4 * time.Second, Inject: holdAndKill},
 		{Name: "mix-reload-kill", Family: "mixture", Does: "HAProxy reloads while a shard's leader is killed with -9", Needs: []Need{HAProxy}, Scope: Whole, Lasts: 4 * time.Second, Inject: reloadAndKill},
 		{Name: "mix-stall-cut", Family: "mixture", Does: "fsyncs of a leader do not come back, and it is cut off from the others: it can't notice that it leads no more", Needs: []Need{FUSE, OwnNetwork}, Scope: OneShard, Lasts: 4 * time.Second, Inject: stallAndCut},
 	}
@@ -60,9 +60,13 @@ func killAndPause(ctx context.Context, t *Target, b Blow) (*Strike, error) {
 	}}, err
 }
 
-// heldFor is how long a leader's messages lie unread at its followers before it is killed: long enough for writes to be among
-// them, shorter than a leader without followers goes on leading.
-const heldFor = 150 * time.Millisecond
+// How long mix-hold-kill lets requests gather before a leader that stands still, and then the leader's messages lie unread at its
+// followers: long enough for many writes to be among them. Together shorter than a leader without followers goes on leading
+// (--leader-lease-timeout): one that gave up would say so, and no connection would break.
+const (
+	gathered = 80 * time.Millisecond
+	heldFor  = 150 * time.Millisecond
+)
 
 // holdAndKill makes many writes that are executed and whose senders saw only their connection break: whoever sends one of them
 // again without an idempotency key, or takes the break for a no, shows. A kill alone leaves one or two, by luck none.
@@ -72,17 +76,30 @@ func holdAndKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {
 		return nil, err
 	}
 	followers := t.others(b.Shard, first, b.Draw)
-	proof, err := together(followers, func(n Node) (string, error) { return n.Pause(ctx) })
+	proof, err := gatherAndHold(ctx, first, followers)
 	if err != nil {
-		_, more := resumed(ctx, followers)
+		_, more := resumed(ctx, append(followers, first))
 		return nil, errors.Join(err, more)
 	}
-	wait(heldFor, ctx.Done())
 	gone, killing := first.Kill(ctx)
 	still, goingOn := resumed(ctx, followers)
 	return &Strike{Victims: append([]string{first.ID()}, ids(followers)...), Proof: proof + "; " + gone + "; " + still, Heal: func(ctx context.Context) (string, error) {
 		return "", errors.Join(revive(ctx, []Node{first}), waitReady(ctx, followers))
 	}}, errors.Join(killing, goingOn)
+}
+
+// gatherAndHold leaves the followers stopped, with messages of the leader before them that hold what had gathered.
+func gatherAndHold(ctx context.Context, leader Node, followers []Node) (string, error) {
+	if _, err := leader.Pause(ctx); err != nil {
+		return "", err
+	}
+	wait(gathered, ctx.Done())
+	proof, err := together(followers, func(n Node) (string, error) { return n.Pause(ctx) })
+	if err = errors.Join(err, leader.Resume(ctx)); err != nil {
+		return "", err
+	}
+	wait(heldFor, ctx.Done())
+	return proof, nil
 }
 
 func reloadAndKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {

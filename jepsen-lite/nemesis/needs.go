@@ -21,6 +21,7 @@ const (
 	FUSE    Need = "fuse"    // a file system of our own under the data
 	HAProxy Need = "haproxy" // in front, with the clients going through it
 	Engine  Need = "engine"  // of containers, which can unplug them
+	Process Need = "process" // that signals reach within milliseconds, which an engine's do not
 
 	OwnNetwork Need = "network" // for each node, in which single directions can be cut and links be bad
 )
@@ -36,7 +37,7 @@ type Place struct {
 func (p Place) Missing(n Need) string {
 	if p.Containers {
 		switch n {
-		case FUSE:
+		case FUSE, Process:
 			return "needs --target processes"
 		case OwnNetwork:
 			if err := dockernet.Possible(); err != nil {

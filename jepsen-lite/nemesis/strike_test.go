@@ -300,7 +300,7 @@ func TestEachStrikesWhomItSays(t *testing.T) {
 	}
 }
 
-// TestHeldAndKilled: the followers are stopped, and go on by themselves; the leader is killed while they stand still. Followers that
+// TestHeldAndKilled: the leader is stopped and goes on, and is killed while the followers stand still; they go on by themselves. Followers that
 // don't stop are no proof.
 func TestHeldAndKilled(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
@@ -309,12 +309,12 @@ func TestHeldAndKilled(t *testing.T) {
 		if errors.Is(err, ErrNoProof) != deaf || err != nil && !deaf {
 			t.Errorf("deaf %v: %v", deaf, err)
 		}
-		for i, want := range []string{"kill", "pause resume", "pause resume"} {
+		for i, want := range []string{"pause resume kill", "pause resume", "pause resume"} {
 			if got := strings.Join(all[3+i].diary, " "); got != want {
 				t.Errorf("deaf %v: to %s it did %q, want %q", deaf, all[3+i].id, got, want)
 			}
 		}
-		if _, err := s.Heal(t.Context()); err != nil || strings.Join(all[3].diary, " ") != "kill start" {
+		if _, err := s.Heal(t.Context()); err != nil || strings.Join(all[3].diary, " ") != "pause resume kill start" {
 			t.Errorf("deaf %v: healed: %v, %v", deaf, all[3].diary, err)
 		}
 	}
