@@ -73,12 +73,14 @@ func writeSchedule(name string, s *schedule.Schedule) error {
 	return nil
 }
 
-// hunter keeps the plain program, which is only loaded once a seed has failed.
+// hunter keeps the plain program, which is only loaded once a seed has failed, and what it made of each such seed: all hunts of
+// one run of kvsim have the same seeds.
 type hunter struct {
 	p     *program
 	root  string
 	plain func() (*lab.Lab, error)
 	kept  *lab.Lab
+	fine  map[uint64]bool // by seed
 }
 
 func (p *program) hunter() (*hunter, error) {
@@ -86,13 +88,29 @@ func (p *program) hunter() (*hunter, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	h := &hunter{p: p, root: root}
+	h := &hunter{p: p, root: root, fine: map[uint64]bool{}}
 	h.plain = sync.OnceValues(func() (*lab.Lab, error) {
 		l, err := lab.New(p.ctx, lab.Config{Build: build.Config{Root: root}})
 		h.kept = l
 		return l, err
 	})
 	return h, nil
+}
+
+// plainPasses says whether the program without a patch passes what one with a patch failed. One call at a time.
+func (h *hunter) plainPasses(s *schedule.Schedule) (bool, error) {
+	if fine, known := h.fine[s.Seed]; known {
+		return fine, nil
+	}
+	l, err := h.plain()
+	if err != nil {
+		return false, err
+	}
+	fine := l.Run(h.p.ctx, s, sim.Options{}).Verdict != sim.Failed
+	if h.p.ctx.Err() == nil { // an interrupted run says nothing
+		h.fine[s.Seed] = fine
+	}
+	return fine, nil
 }
 
 func (h *hunter) close() {
@@ -110,7 +128,7 @@ func (h *hunter) hunt(name string, text []byte, c lab.Campaign) (lab.Kill, error
 		return lab.Kill{}, err
 	}
 	defer patched.Close()
-	k, err := lab.Hunt(h.p.ctx, patched, h.plain, c)
+	k, err := lab.Hunt(h.p.ctx, patched, h.plainPasses, c)
 	k.Patch = name
 	return k, err
 }
