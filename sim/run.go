@@ -63,6 +63,7 @@ type Result struct {
 	Outcomes map[lin.Outcome]int `json:"operations"`
 	Writes   int                 `json:"writes_acknowledged"`
 	Fired    map[string]int      `json:"faults"`
+	Beyond   []string            `json:"beyond_raft,omitempty"` // of the faults that fired, those that Raft promises nothing under: a failure is to be expected
 	Reached  map[string]int      `json:"reached"`
 	Failures []Failure           `json:"failures"`
 	Verdict  Verdict             `json:"verdict"`
@@ -94,7 +95,11 @@ func (r *Result) Says() string {
 	case Good:
 		return ""
 	case Failed:
-		return "failed: " + strings.Join(r.Oracles(), ", ")
+		text := "failed: " + strings.Join(r.Oracles(), ", ")
+		if len(r.Beyond) > 0 {
+			text += " (to be expected: beyond what Raft promises are " + strings.Join(r.Beyond, ", ") + ")"
+		}
+		return text
 	case Vacuous:
 		return fmt.Sprintf("vacuous: %d writes acknowledged, fewer than %d prove little", r.Writes, MinWrites)
 	}
@@ -163,6 +168,11 @@ func (w *World) coreOf() map[*Node]bool {
 // judge asks every oracle and sums up.
 func (w *World) judge(ctx context.Context) *Result {
 	r := &Result{Seed: w.Seed, Programs: w.options.Programs.Hash, Outcomes: w.history.outcomes(), Writes: w.history.writes(), History: w.history.ops, Virtual: w.now().Seconds(), Fired: w.nemesis.fired, Annotations: w.annotations}
+	for _, id := range ClassesOf(Beyond) {
+		if r.Fired[id] > 0 {
+			r.Beyond = append(r.Beyond, id)
+		}
+	}
 	w.judgeHistory(ctx, r)
 	r.Reached = w.watch.reach()
 	memory := sha256.New()

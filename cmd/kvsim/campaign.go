@@ -71,7 +71,11 @@ func newBar(w io.Writer, n int, what string) *progressbar.ProgressBar {
 func printSummary(w io.Writer, s lab.Summary) {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, f := range s.Failing {
-		fmt.Fprintf(t, "seed %d\t%s\t%v\n", f.Seed, f.Verdict, f.Oracles)
+		label := ""
+		if len(f.Beyond) > 0 {
+			label = fmt.Sprintf("\tbeyond what Raft promises: %v", f.Beyond)
+		}
+		fmt.Fprintf(t, "seed %d\t%s\t%v%s\n", f.Seed, f.Verdict, f.Oracles, label)
 	}
 	fmt.Fprintf(t, "\nseeds %d-%d\t%s\t%v\n", s.From, s.To, s.Verdict, s.Verdicts)
 	fmt.Fprintf(t, "virtual time\t%s\tin %s of wall time (%.1f times)\n", span(s.Virtual), span(s.Wall), s.Virtual/s.Wall)

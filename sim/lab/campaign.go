@@ -90,6 +90,7 @@ type Failing struct {
 	Seed    uint64      `json:"seed"`
 	Verdict sim.Verdict `json:"verdict"`
 	Oracles []string    `json:"oracles"`
+	Beyond  []string    `json:"beyond_raft,omitempty"` // faults that fired and excuse it
 }
 
 // Seen counts in how many seeds, and how often.
@@ -112,7 +113,7 @@ func Summarize(results []*sim.Result, wall time.Duration) Summary {
 		s.Virtual += r.Virtual
 		s.CPU += r.Wall
 		if r.Verdict != sim.Good {
-			s.Failing = append(s.Failing, Failing{r.Seed, r.Verdict, r.Oracles()})
+			s.Failing = append(s.Failing, Failing{r.Seed, r.Verdict, r.Oracles(), r.Beyond})
 		}
 		count(s.Fired, r.Fired)
 		count(s.Reached, r.Reached)
