@@ -87,6 +87,7 @@ type Controller struct {
 	caughtUp        atomic.Bool   // has applied, once since the start, all that was committed at some moment since the start
 	freshAt         atomic.Int64  // nanoseconds since started: begin of the newest round whose index is applied here; 0 = none
 	logged          logSize
+	reloading       sync.Mutex    // held while raft's configuration is read and changed
 	restores        atomic.Uint64 // calls of fsm.Restore
 	restoresChecked uint64        // those that repair has looked at; superviseHealth's own, like shortSince
 	shortSince      time.Time     // since when raft believes in entries that the log lacks; zero = it does not

@@ -142,7 +142,7 @@ func (c *Controller) raftConfig() *raft.Config {
 	t := c.cfg.Tuning
 	config := raft.DefaultConfig()
 	config.LocalID = raft.ServerID(c.cfg.Node)
-	config.HeartbeatTimeout, config.ElectionTimeout, config.LeaderLeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaderLeaseTimeout
+	config.HeartbeatTimeout, config.ElectionTimeout, config.LeaderLeaseTimeout = t.HeartbeatTimeout+slack, t.ElectionTimeout+slack, t.LeaderLeaseTimeout
 	config.CommitTimeout = t.CommitTimeout
 	config.MaxAppendEntries = t.MaxAppendEntries
 	config.BatchApplyCh = true

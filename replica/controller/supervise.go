@@ -11,8 +11,8 @@ import (
 	"github.com/kvorum/kvorum/wire"
 )
 
-// supervise forms the shard, starts raft, and then keeps three loops going until the controller closes: leadership, catching
-// up, and health. Owner: Controller; joined by Close.
+// supervise forms the shard, starts raft, and then keeps four loops going until the controller closes: leadership, a
+// leader's silence, catching up, and health. Owner: Controller; joined by Close.
 func (c *Controller) supervise() {
 	err := c.form()
 	if err == nil {
@@ -28,7 +28,7 @@ func (c *Controller) supervise() {
 		return
 	}
 	var loops sync.WaitGroup
-	for _, loop := range []func(){c.superviseLeadership, c.catchUp, c.superviseHealth} {
+	for _, loop := range []func(){c.superviseLeadership, c.superviseSilence, c.catchUp, c.superviseHealth} {
 		loops.Add(1)
 		go func() {
 			defer loops.Done()
@@ -161,11 +161,9 @@ func (c *Controller) limitTrailing() {
 	}
 	t := c.cfg.Tuning
 	mean := max(c.logged.bytes.Load()/entries, 1)
-	config := r.ReloadableConfig()
-	config.TrailingLogs = max(min(t.TrailingLogs, t.TrailingBytes/mean), 1)
-	if err := r.ReloadConfig(config); err != nil {
-		c.log.Warn("trailing logs not limited", "error", err)
-	}
+	c.reload(r, "limit trailing logs", func(config *raft.ReloadableConfig) {
+		config.TrailingLogs = max(min(t.TrailingLogs, t.TrailingBytes/mean), 1)
+	})
 }
 
 func (c *Controller) observeLogWrite(took time.Duration, entries, bytes int) {
