@@ -127,6 +127,17 @@ func (d *diskWatch) state() diskState {
 	return diskOK
 }
 
+// storesVotes says whether a vote would reach the disk now. For a disk that is only full the reserve was freed.
+func (d *diskWatch) storesVotes() bool {
+	switch d.state() {
+	case diskOK:
+		return true
+	case diskFull:
+		return errors.Is(d.refusal(), syscall.ENOSPC)
+	}
+	return false
+}
+
 // probe tries whether a failed disk takes writes again, by making the reserve anew. It also makes the first reserve.
 func (d *diskWatch) probe() {
 	path := filepath.Join(d.folder, reserveFile)

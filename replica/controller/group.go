@@ -19,6 +19,8 @@ import (
 const (
 	logFile        = "raft.db"
 	snapshotFolder = "snapshots"
+
+	keptConnections = 3 // to each peer, by raft's transport
 )
 
 // stores are what outlives one raft instance: the log and vote in one bolt file, and the snapshots.
@@ -100,7 +102,7 @@ func (c *Controller) startGroup(s *stores) (*group, error) {
 	g := &group{c: c, stop: make(chan struct{}), stream: newStreamLayer(c)}
 	config := c.raftConfig()
 	inner := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: g.stream, MaxPool: 3, MaxRPCsInFlight: c.cfg.Tuning.MaxRPCsInFlight, Timeout: c.cfg.Tuning.RPCTimeout, Logger: config.Logger.Named("transport"),
+		Stream: g.stream, MaxPool: keptConnections, MaxRPCsInFlight: c.cfg.Tuning.MaxRPCsInFlight, Timeout: c.cfg.Tuning.RPCTimeout, Logger: config.Logger.Named("transport"),
 	})
 	g.transport = newRaftTransport(g, inner)
 	if err := c.bootstrap(config, s, g.transport); err != nil {

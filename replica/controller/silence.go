@@ -19,9 +19,10 @@ import (
 // leader's lease.
 const slack = time.Nanosecond
 
-// apart is, as a part of the heartbeat timeout, by how much each replica waits longer than the one before it: two that look at the
-// same moment could win each other's pre-vote and lose each other's vote, and the next try comes an election timeout later.
-const apart = 10
+// apart is by how much each replica waits longer than the one before it, as a part of the heartbeat timeout. Two that look at the
+// same moment win each other's pre-vote and lose each other's vote, and the next try comes one to two election timeouts later. A
+// pre-vote over a new connection and a vote on a busy disk were seen to take more than a tenth of a second together.
+const apart = 4
 
 // superviseSilence looks after a leader that says nothing.
 func (c *Controller) superviseSilence() {

@@ -21,7 +21,8 @@ var errSilenced = errors.New("this node's disk is not ok: its raft messages are 
 //     changes the term beside the main loop and can make replicas diverge (hashicorp/raft#695).
 //   - G5: a snapshot that ends at or before what is committed here is answered "installed" without being installed: a late
 //     InstallSnapshot can't roll the machine back.
-//   - G7: while the disk is full or stalled nothing goes out, so that the others elect a leader.
+//   - G7: while the disk is full or stalled nothing goes out, so that the others elect a leader; and no pre-vote is granted on a
+//     disk that would not take the vote.
 //
 // And one mend: raft backs off from a follower that is unreachable or can't store by up to 10 s, without interruption, and
 // goes on waiting after the follower is well again. Here a replication message is tried again as long as this node leads, so raft sees no failures.
@@ -52,7 +53,7 @@ func (t *raftTransport) relay(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case rpc := <-inner:
-			if t.answerLateSnapshot(rpc) {
+			if t.answerLateSnapshot(rpc) || t.refusePreVote(rpc) {
 				continue
 			}
 			select {
@@ -146,22 +147,6 @@ func (t *raftTransport) AppendEntriesPipeline(id raft.ServerID, target raft.Serv
 		return nil, err
 	}
 	return newRaftPipeline(t, id, inner), nil
-}
-
-// RequestVote implements raft.Transport.
-func (t *raftTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	if err := t.silenced(); err != nil {
-		return err
-	}
-	return t.NetworkTransport.RequestVote(id, target, args, resp)
-}
-
-// RequestPreVote implements raft.WithPreVote.
-func (t *raftTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	if err := t.silenced(); err != nil {
-		return err
-	}
-	return t.NetworkTransport.RequestPreVote(id, target, args, resp)
 }
 
 // InstallSnapshot implements raft.Transport.
