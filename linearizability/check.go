@@ -48,6 +48,8 @@ type Report struct {
 	// Run may be set by who made the history, when more is to be said of the whole run than the history shows, such as
 	// "vacuous: only 12 writes". The pages begin with it, so that nobody takes "linearizable" for all there is.
 	Run string
+	// Besides may be set, too: text of fixed width that the page shows below the picture.
+	Besides string
 }
 
 // Options of Check. The zero value is fit for use.

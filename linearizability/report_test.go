@@ -66,10 +66,13 @@ func TestReportShowsWhatIsWrong(t *testing.T) {
 func TestReportBeginsWithTheRun(t *testing.T) {
 	h := History{Operations: []Operation{at(1, 2, put("a", 1))}}
 	r := Check(context.Background(), h.Operations, Options{})
-	r.Run = "vacuous: 1 write"
+	r.Run, r.Besides = "vacuous: 1 write", "a table <of> figures"
 	dir := t.TempDir()
 	if err := WriteReport(context.Background(), dir, h, r); err != nil {
 		t.Fatal(err)
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, reportPage)); err != nil || !strings.Contains(string(page), "a table &lt;of&gt; figures") {
+		t.Errorf("the page lacks what was to be shown besides: %v", err)
 	}
 	for name, want := range map[string]string{reportPage: "<h1>vacuous: 1 write</h1>", reportText: "vacuous: 1 write\nThe history by itself is linearizable"} {
 		content, err := os.ReadFile(filepath.Join(dir, name))

@@ -39,6 +39,7 @@ Exit codes:
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Run one trial of a fresh cluster."`
 	Nemeses nemesesCmd `cmd:"" help:"List the ways to break a cluster."`
+	Sum     sumCmd     `cmd:"" help:"Add up what several runs came to: verdicts, strikes, times without service."`
 }
 
 // program is what commands share.

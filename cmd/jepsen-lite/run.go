@@ -21,7 +21,7 @@ import (
 
 type runCmd struct {
 	Target     string        `enum:"processes,compose" default:"processes" placeholder:"processes|compose" help:"What the cluster is made of: processes, on loopback or, where a nemesis needs it, each in a network of its own; or the containers of docker-compose.yml (default ${default})."`
-	Nemesis    string        `default:"all" placeholder:"LIST" help:"Names or families, comma separated; all: what this machine can do; none (default ${default})."`
+	Nemesis    string        `default:"all" placeholder:"LIST" help:"Names or families, comma separated; all: what this machine can do; single: each fault of one part that leaves a quorum, at leaders and at followers, one at a time, for the table of times without service; none (default ${default})."`
 	Time       time.Duration `default:"60s" help:"How long clients work and nemeses strike (default ${default})."`
 	Rate       int           `default:"200" help:"Operations a second that all clients together aim at (default ${default})."`
 	Clients    int           `default:"24" help:"Concurrent clients, spread evenly over the shards (default ${default})."`
@@ -106,7 +106,11 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 	if config.Nemeses, config.LeftOut, err = place.Select(c.Nemesis); err != nil {
 		return config, err
 	}
-	config.Schedule, config.NoRoom = nemesis.Draw(c.Seed, c.Time, shards, config.Nemeses)
+	draw := nemesis.Draw
+	if c.Nemesis == nemesis.Singles {
+		draw = nemesis.DrawSingles
+	}
+	config.Schedule, config.NoRoom = draw(c.Seed, c.Time, shards, config.Nemeses)
 	if len(config.Nemeses) > 0 && len(config.Schedule.Strikes) == 0 {
 		return config, fmt.Errorf("--time %s has no room for a single strike of %s: give it more", c.Time, c.Nemesis)
 	}
@@ -186,7 +190,13 @@ func (p *program) finish(c trial.Config, r *trial.Result) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Nemeses)) {
 		f := r.Nemeses[name]
-		p.say("  %-20s %3d times, %3d proved; without service %6.2f s (median), %6.2f s (worst)", name, f.Fired, f.Proved, f.MedianGap, f.WorstGap)
+		p.say("  %-20s %3d times, %3d proved", name, f.Fired, f.Proved)
+	}
+	if len(r.Outages) > 0 {
+		p.say("without service:")
+		if err := trial.WriteOutages(p.stderr, r.Outages); err != nil {
+			return err
+		}
 	}
 	p.say("%s: %d operations, %d writes acknowledged, longest %.2f s without service (shard %d); see %s", r.Verdict, r.Report.Operations, r.Writes,
 		r.Longest.Seconds, r.Longest.Shard, filepath.Join(c.Out, trial.ReportFolder, "index.html"))

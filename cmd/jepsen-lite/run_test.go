@@ -31,6 +31,8 @@ func TestRefusedBeforeTheStart(t *testing.T) {
 		{"run --target compose --nemesis disk", "needs --target processes"},
 		{"run --nemesis nonsense", "jepsen-lite nemeses"},
 		{"run --nemesis clock", "simulator"},
+		{"run --nemesis single,kill", "stands alone"},
+		{"sum " + foreign, "result.json"},
 		{"run --nemesis proxy --through nodes", "it needs"},
 		{"run --haproxy haproxy --through nodes", "--through haproxy"},
 		{"run --target compose --haproxy haproxy", "as it is"},

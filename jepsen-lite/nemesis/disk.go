@@ -25,18 +25,24 @@ func disks() []Nemesis {
 	const lasts = 2 * time.Second
 	failing := faultfs.Faults{FailWrites: true, FailFsyncs: true, ForgetOnEIO: true}
 	return []Nemesis{
-		disk("disk-power-cut", "a replica, drawn, loses power: what was not synced is gone or torn", 4*time.Second, powerCut(oneOrLeader)),
+		single(disk("disk-power-cut", "a replica, drawn, loses power: what was not synced is gone or torn", 4*time.Second, powerCut(oneOrLeader))),
 		disk("disk-power-cut-all", "all replicas of a shard lose power at once", 6*time.Second, powerCut(everyoneOfShard)),
-		disk("disk-slow-fsync", fmt.Sprintf("each fsync of a replica, drawn, takes %s longer", slowFsync), lasts, sick(oneOrLeader, faultfs.Faults{SlowFsync: slowFsync})),
-		disk("disk-stalled-fsync", "fsyncs of a shard's leader do not come back", lasts, sick(leader, faultfs.Faults{StallFsync: true})),
-		disk("disk-eio", "writes and fsyncs of a replica, drawn, fail with EIO, and what was to be synced counts as written", lasts, sick(oneOrLeader, failing)),
-		disk("disk-eio-read", "reads of a replica, drawn, fail with EIO: pages of a mapped file end its process", lasts, sick(oneOrLeader, faultfs.Faults{FailReads: true})),
-		disk("disk-full", "the disk of a replica, drawn, is full (as one that copies on write: nothing can be written over either)", lasts, sick(oneOrLeader, faultfs.Faults{Full: true, CopyOnWrite: true})),
+		single(disk("disk-slow-fsync", fmt.Sprintf("each fsync of a replica, drawn, takes %s longer", slowFsync), lasts, sick(oneOrLeader, faultfs.Faults{SlowFsync: slowFsync}))),
+		single(disk("disk-stalled-fsync", "fsyncs of a shard's leader do not come back", lasts, sick(leaderUnlessAimed, faultfs.Faults{StallFsync: true}))),
+		single(disk("disk-eio", "writes and fsyncs of a replica, drawn, fail with EIO, and what was to be synced counts as written", lasts, sick(oneOrLeader, failing))),
+		single(disk("disk-eio-read", "reads of a replica, drawn, fail with EIO: pages of a mapped file end its process", lasts, sick(oneOrLeader, faultfs.Faults{FailReads: true}))),
+		single(disk("disk-full", "the disk of a replica, drawn, is full (as one that copies on write: nothing can be written over either)", lasts, sick(oneOrLeader, faultfs.Faults{Full: true, CopyOnWrite: true}))),
 	}
 }
 
 func disk(name, does string, lasts time.Duration, inject func(context.Context, *Target, Blow) (*Strike, error)) Nemesis {
 	return Nemesis{Name: name, Family: "disk", Does: does, Needs: []Need{FUSE}, Scope: OneShard, Lasts: lasts, Inject: inject}
+}
+
+// single: it is asked of a leader and of a follower how long it leaves a shard without service.
+func single(n Nemesis) Nemesis {
+	n.Single = []Role{Leader, Follower}
+	return n
 }
 
 // lies are beyond what Raft promises to survive: they are never drawn unless asked for by name.
@@ -45,6 +51,11 @@ func lies() []Nemesis {
 		Name: "disk-lying-power-cut", Family: "disk-lying", Does: "fsyncs of all replicas of a shard do nothing and say that all is well; then power is cut", Needs: []Need{FUSE},
 		Beyond: "fsync lied: acknowledged writes may be lost", Scope: OneShard, Lasts: 6 * time.Second, Inject: lyingPowerCut,
 	}}
+}
+
+func leaderUnlessAimed(ctx context.Context, t *Target, b Blow) ([]Node, error) {
+	n, err := victimOf(ctx, t, b, true)
+	return []Node{n}, err
 }
 
 func oneOrLeader(ctx context.Context, t *Target, b Blow) ([]Node, error) {

@@ -7,9 +7,9 @@ import (
 
 func proxies() []Nemesis {
 	return []Nemesis{
-		{Name: "proxy-reload", Family: "proxy", Does: "HAProxy reloads under load: a new worker takes over the listeners", Needs: []Need{HAProxy}, Scope: Front, NoShard: true, Lasts: time.Second, Inject: reload},
+		{Name: "proxy-reload", Family: "proxy", Does: "HAProxy reloads under load: a new worker takes over the listeners", Needs: []Need{HAProxy}, Scope: Front, NoShard: true, Lasts: time.Second, Single: []Role{Either}, Inject: reload},
 		{Name: "proxy-kill", Family: "proxy", Does: "kill -9 of HAProxy, master and worker", Needs: []Need{HAProxy}, Scope: Front, NoShard: true, Lasts: 2 * time.Second, Inject: killPart(func(t *Target) Part { return t.Proxy })},
-		{Name: "router-kill", Family: "router", Does: "kill -9 of the router that keeps HAProxy in step", Needs: []Need{HAProxy}, Scope: Front, NoShard: true, Lasts: 2 * time.Second, Inject: killPart(func(t *Target) Part { return t.Router })},
+		{Name: "router-kill", Family: "router", Does: "kill -9 of the router that keeps HAProxy in step", Needs: []Need{HAProxy}, Scope: Front, NoShard: true, Lasts: 2 * time.Second, Single: []Role{Either}, Inject: killPart(func(t *Target) Part { return t.Router })},
 	}
 }
 

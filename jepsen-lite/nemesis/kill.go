@@ -11,7 +11,6 @@ import (
 // chooser says whom a nemesis strikes.
 type chooser func(ctx context.Context, t *Target, b Blow) ([]Node, error)
 
-func anyone(_ context.Context, t *Target, b Blow) ([]Node, error)   { return []Node{t.one(b)}, nil }
 func majority(_ context.Context, t *Target, b Blow) ([]Node, error) { return t.majority(b), nil }
 func everyone(_ context.Context, t *Target, _ Blow) ([]Node, error) { return t.all(), nil }
 
@@ -20,11 +19,20 @@ func leader(ctx context.Context, t *Target, b Blow) ([]Node, error) {
 	return []Node{n}, err
 }
 
+// anyone is drawn, unless the blow is aimed.
+func anyone(ctx context.Context, t *Target, b Blow) ([]Node, error) {
+	if b.Aim == Either {
+		return []Node{t.one(b)}, nil
+	}
+	n, err := t.aimedAt(ctx, b)
+	return []Node{n}, err
+}
+
 func kills() []Nemesis {
 	const lasts = 3 * time.Second
 	return []Nemesis{
-		{Name: "kill-one", Family: "kill", Does: "kill -9 of a replica, drawn", Scope: OneShard, Lasts: lasts, Inject: kill(anyone)},
-		{Name: "kill-leader", Family: "kill", Does: "kill -9 of a shard's leader", Scope: OneShard, Lasts: lasts, Inject: kill(leader)},
+		{Name: "kill-one", Family: "kill", Does: "kill -9 of a replica, drawn", Scope: OneShard, Lasts: lasts, Single: []Role{Follower}, Inject: kill(anyone)},
+		{Name: "kill-leader", Family: "kill", Does: "kill -9 of a shard's leader", Scope: OneShard, Lasts: lasts, Single: []Role{Leader}, Inject: kill(leader)},
 		{Name: "kill-majority", Family: "kill", Does: "kill -9 of a majority of a shard at once: it stands still until they are back", Scope: OneShard, Lasts: lasts, Inject: kill(majority)},
 		{Name: "kill-all", Family: "kill", Does: "kill -9 of all nodes of the cluster at once", Scope: Whole, NoShard: true, Lasts: 2 * lasts, Inject: kill(everyone)},
 	}

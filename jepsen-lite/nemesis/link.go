@@ -18,9 +18,9 @@ const (
 func links() []Nemesis {
 	const lasts = 2 * time.Second
 	return []Nemesis{
-		{Name: "link-loss", Family: "link", Does: fmt.Sprintf("%d %% of the packets between the nodes of a shard are lost", lostPerMill/10), Needs: []Need{OwnNetwork}, Scope: OneShard, Lasts: lasts, Inject: outage(lossy)},
-		{Name: "link-slow-one", Family: "link", Does: fmt.Sprintf("the cable of a replica, drawn, carries %d kbit/s; of a container, what it sends", slowKilobits), Needs: []Need{OwnNetwork}, Scope: OneShard, Lasts: lasts, Inject: outage(slowCable(anyone))},
-		{Name: "link-slow-leader", Family: "link", Does: fmt.Sprintf("the cable of a shard's leader carries %d kbit/s", slowKilobits), Needs: []Need{OwnNetwork}, Scope: OneShard, Lasts: lasts, Inject: outage(slowCable(leader))},
+		{Name: "link-loss", Family: "link", Does: fmt.Sprintf("%d %% of the packets between the nodes of a shard are lost", lostPerMill/10), Needs: []Need{OwnNetwork}, Scope: OneShard, Lasts: lasts, Single: []Role{Either}, Inject: outage(lossy)},
+		{Name: "link-slow-one", Family: "link", Does: fmt.Sprintf("the cable of a replica, drawn, carries %d kbit/s; of a container, what it sends", slowKilobits), Needs: []Need{OwnNetwork}, Scope: OneShard, Lasts: lasts, Single: []Role{Follower}, Inject: outage(slowCable(anyone))},
+		{Name: "link-slow-leader", Family: "link", Does: fmt.Sprintf("the cable of a shard's leader carries %d kbit/s", slowKilobits), Needs: []Need{OwnNetwork}, Scope: OneShard, Lasts: lasts, Single: []Role{Leader}, Inject: outage(slowCable(leader))},
 	}
 }
 

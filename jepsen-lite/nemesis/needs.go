@@ -92,12 +92,15 @@ func (p Place) tooSmallFor(n Nemesis) string {
 	return ""
 }
 
-// Select reads what was asked for: names and families, separated by commas, or "all", which leaves out what can't be done
-// here, or "none". What is asked for by name and can't be done here is an error.
+// Select reads what was asked for: names and families, separated by commas, or "all" or "single", which leave out what can't be
+// done here, or "none". What is asked for by name and can't be done here is an error.
 func (p Place) Select(list string) (chosen []Nemesis, leftOut map[string]string, err error) {
 	leftOut = map[string]string{}
 	if list == "none" {
 		return nil, leftOut, nil
+	}
+	if list == Singles {
+		return p.singles(leftOut), leftOut, nil
 	}
 	asked := strings.Split(list, ",")
 	all := slices.Contains(asked, "all")
@@ -128,7 +131,25 @@ func (p Place) Select(list string) (chosen []Nemesis, leftOut map[string]string,
 	return chosen, leftOut, nil
 }
 
+// singles are all single faults that can be had here. It notes those that can't.
+func (p Place) singles(leftOut map[string]string) (chosen []Nemesis) {
+	for _, n := range List() {
+		if len(n.Single) == 0 {
+			continue
+		}
+		if reason := p.MissingFor(n); reason != "" {
+			leftOut[n.Name] = reason
+			continue
+		}
+		chosen = append(chosen, n)
+	}
+	return chosen
+}
+
 func unknown(word string) error {
+	if word == Singles {
+		return fmt.Errorf("%s stands alone: its strikes come one at a time", word)
+	}
 	for _, a := range Elsewhere() {
 		if word == a.Family {
 			return fmt.Errorf("%s %s", a.Family, a.Reason)

@@ -26,6 +26,9 @@ type Nemesis struct {
 	Scope Scope
 	// NoShard: it strikes no shard in particular.
 	NoShard bool
+	// Single: it breaks one part and leaves a quorum. These are the roles at which each is to strike for the tables of how long a
+	// shard was without service; Either where there is no choice.
+	Single []Role
 	// Lasts is about how long it takes besides the time that it is held: a schedule leaves room for it.
 	Lasts time.Duration
 	// Inject breaks something. It has happened when Inject returns, or is under way until Heal.
@@ -35,6 +38,7 @@ type Nemesis struct {
 // Blow is what a schedule says of one strike.
 type Blow struct {
 	Shard int           // whose nodes it strikes, if they are of one shard
+	Aim   Role          // of the victim, where there is a choice
 	For   time.Duration // how long it will be held
 	Draw  *rand.Rand    // for the choice of victims
 }

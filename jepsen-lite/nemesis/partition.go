@@ -37,10 +37,26 @@ func partitions() []Nemesis {
 	for _, p := range netns.Partitions() {
 		all = append(all, Nemesis{
 			Name: "partition-" + p.Name, Family: "partition", Does: "in a shard, " + p.About, Needs: []Need{OwnNetwork}, Replicas: p.Least,
-			Scope: OneShard, Lasts: 2 * time.Second, Inject: partition(p),
+			Single: singlePartitions(p.Name), Scope: OneShard, Lasts: 2 * time.Second, Inject: partition(p),
 		})
 	}
 	return all
+}
+
+// singlePartitions are the roles at which a partition strikes that leaves a quorum which all members see. Halves of three are a
+// partition of one.
+func singlePartitions(name string) []Role {
+	switch name {
+	case "leader":
+		return []Role{Leader}
+	case "one":
+		return []Role{Follower}
+	case "mute", "deaf":
+		return []Role{Leader, Follower}
+	case "bridge": // of three: a single link is broken
+		return []Role{Leader}
+	}
+	return nil
 }
 
 // partition cuts a shard's network until healed. The proof is that nothing passed, and that something was to.
@@ -52,6 +68,9 @@ func partition(p netns.Partition) func(context.Context, *Target, Blow) (*Strike,
 		}
 		members := ids(t.Shards[b.Shard])
 		b.Draw.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+		if at := slices.Index(members, victim.ID()); b.Aim != Either { // a cut that goes by the order has the first at one of its ends
+			members[0], members[at] = members[at], members[0]
+		}
 		links := p.Links(members, victim.ID())
 		heal, err := cutLinks(ctx, t, links)
 		if err != nil {
@@ -82,8 +101,12 @@ func cutLinks(ctx context.Context, t *Target, links []netns.Link) (func(context.
 	}, nil
 }
 
-// victimOf draws a node. One in two is the leader, where it need not be: most of what can go wrong does so at leaders.
+// victimOf draws a node, unless the blow is aimed. One in two is the leader, where it need not be: most of what can go wrong
+// does so at leaders.
 func victimOf(ctx context.Context, t *Target, b Blow, leads bool) (Node, error) {
+	if b.Aim != Either {
+		return t.aimedAt(ctx, b)
+	}
 	if leads || b.Draw.IntN(2) == 0 {
 		return t.Leader(ctx, b.Shard)
 	}

@@ -12,8 +12,8 @@ import (
 func pauses() []Nemesis {
 	const lasts = time.Second
 	return []Nemesis{
-		{Name: "pause-one", Family: "pause", Does: "SIGSTOP of a replica, drawn, and SIGCONT later", Needs: []Need{Linux}, Scope: OneShard, Lasts: lasts, Inject: pause(anyone)},
-		{Name: "pause-leader", Family: "pause", Does: "SIGSTOP of a shard's leader: when it goes on it may think that it leads", Needs: []Need{Linux}, Scope: OneShard, Lasts: lasts, Inject: pause(leader)},
+		{Name: "pause-one", Family: "pause", Does: "SIGSTOP of a replica, drawn, and SIGCONT later", Needs: []Need{Linux}, Scope: OneShard, Lasts: lasts, Single: []Role{Follower}, Inject: pause(anyone)},
+		{Name: "pause-leader", Family: "pause", Does: "SIGSTOP of a shard's leader: when it goes on it may think that it leads", Needs: []Need{Linux}, Scope: OneShard, Lasts: lasts, Single: []Role{Leader}, Inject: pause(leader)},
 		{Name: "pause-majority", Family: "pause", Does: "SIGSTOP of a majority of a shard", Needs: []Need{Linux}, Scope: OneShard, Lasts: lasts, Inject: pause(majority)},
 		{Name: "pause-brief", Family: "pause", Does: "SIGSTOP of a shard's leader just until another leads, over and over: who waits for it gets its answer yet", Needs: []Need{Linux}, Scope: OneShard, Lasts: 3 * time.Second, Inject: pauseBriefly},
 	}

@@ -8,7 +8,7 @@ import (
 
 func restarts() []Nemesis {
 	return []Nemesis{
-		{Name: "restart-leader", Family: "restart", Does: "SIGTERM of a shard's leader, which hands over, and a new start", Scope: OneShard, Lasts: 5 * time.Second, Inject: restart(leader)},
+		{Name: "restart-leader", Family: "restart", Does: "SIGTERM of a shard's leader, which hands over, and a new start", Scope: OneShard, Lasts: 5 * time.Second, Single: []Role{Leader}, Inject: restart(leader)},
 		{Name: "restart-rolling", Family: "restart", Does: "SIGTERM and a new start of all replicas of a shard, one after another, as an upgrade does", Scope: OneShard, Lasts: 12 * time.Second, Inject: restart(shardInOrder)},
 	}
 }

@@ -12,9 +12,11 @@ import (
 
 // Schedule says which nemesis strikes when. It is data: drawn from a seed, shown, kept beside what came of it.
 type Schedule struct {
-	Seed    uint64       `json:"seed"`
-	Time    rig.Duration `json:"time"` // of clients and nemeses; it goes on until the last strike is over
-	Strikes []Planned    `json:"strikes"`
+	Seed uint64       `json:"seed"`
+	Time rig.Duration `json:"time"` // of clients and nemeses; it goes on until the last strike is over
+	// OneAtATime: a strike waits until the one before it is over and all has been calm for a moment, wherever that one was.
+	OneAtATime bool      `json:"one_at_a_time,omitempty"`
+	Strikes    []Planned `json:"strikes"`
 }
 
 // Planned is one strike to come. It begins at At or, if it would collide with one under way, as soon as that is over.
@@ -23,12 +25,16 @@ type Planned struct {
 	At      rig.Duration `json:"at"`
 	For     rig.Duration `json:"for"`   // between the injection and the healing
 	Shard   int          `json:"shard"` // of the victims; -1: of none in particular
-	Draw    uint64       `json:"draw"`  // decides what is left open: which replica
+	Aim     Role         `json:"aim,omitempty"`
+	Draw    uint64       `json:"draw"` // decides what is left open: which replica
 }
 
 // String is the strike as people read it.
 func (p Planned) String() string {
 	text := fmt.Sprintf("%6.1fs %s", time.Duration(p.At).Seconds(), p.Nemesis)
+	if p.Aim != Either {
+		text += " at a " + string(p.Aim)
+	}
 	if p.Shard >= 0 {
 		text += fmt.Sprintf(" in shard %d", p.Shard)
 	}

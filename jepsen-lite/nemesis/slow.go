@@ -17,8 +17,8 @@ const (
 
 func slowness() []Nemesis {
 	return []Nemesis{
-		{Name: "slow-one", Family: "slow", Does: "a replica, drawn, gets a tenth of its processor time (SIGSTOP and SIGCONT, ten times a second; a container gets less, by a quota)", Needs: []Need{Linux}, Scope: OneShard, Lasts: time.Second, Inject: slow(anyone)},
-		{Name: "slow-leader", Family: "slow", Does: "a shard's leader gets a tenth of its processor time", Needs: []Need{Linux}, Scope: OneShard, Lasts: time.Second, Inject: slow(leader)},
+		{Name: "slow-one", Family: "slow", Does: "a replica, drawn, gets a tenth of its processor time (SIGSTOP and SIGCONT, ten times a second; a container gets less, by a quota)", Needs: []Need{Linux}, Scope: OneShard, Lasts: time.Second, Single: []Role{Follower}, Inject: slow(anyone)},
+		{Name: "slow-leader", Family: "slow", Does: "a shard's leader gets a tenth of its processor time", Needs: []Need{Linux}, Scope: OneShard, Lasts: time.Second, Single: []Role{Leader}, Inject: slow(leader)},
 	}
 }
 

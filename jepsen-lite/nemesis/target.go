@@ -75,6 +75,15 @@ func (t *Target) one(b Blow) Node {
 	return nodes[b.Draw.IntN(len(nodes))]
 }
 
+// aimedAt is the shard's leader, or a follower, drawn.
+func (t *Target) aimedAt(ctx context.Context, b Blow) (Node, error) {
+	lead, err := t.Leader(ctx, b.Shard)
+	if err != nil || b.Aim == Leader {
+		return lead, err
+	}
+	return t.others(b.Shard, lead, b.Draw)[0], nil
+}
+
 // others are the nodes of a shard but n, in an order drawn.
 func (t *Target) others(shard int, n Node, draw *rand.Rand) []Node {
 	var others []Node

@@ -147,6 +147,10 @@ func (s *containers) mend(ctx context.Context) error {
 
 func (s *containers) endpoints() (urls []string, only bool) { return []string{"http://" + s.API}, true }
 
+func (s *containers) ways(uint32) map[string][]string {
+	return map[string][]string{ThroughHAProxy: {"http://" + s.API}}
+}
+
 func (s *containers) everyEndpoint() []string { return []string{"http://" + s.API} }
 
 func (s *containers) ask(ctx context.Context) (all []shown, err error) {

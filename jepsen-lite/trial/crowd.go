@@ -24,19 +24,22 @@ type crowd struct {
 	config    Config
 	endpoints []string
 	only      bool // the clients know no other way
+	ways      func(shard uint32) map[string][]string
 	rec       *recorder
 
 	registers []string
 	lists     []string
-	next      int // number of the next client: no two of a history are the same
+	probed    []string       // keys of the probes
+	probes    map[int]string // their clients' numbers, and the way on which each measures
+	next      int            // number of the next client: no two of a history are the same
 }
 
 func newCrowd(c Config, p system, rec *recorder) *crowd {
 	urls, only := p.endpoints()
-	return &crowd{config: c, endpoints: urls, only: only, rec: rec}
+	return &crowd{config: c, endpoints: urls, only: only, ways: p.ways, rec: rec, probes: map[int]string{}}
 }
 
-// keys are all that were ever worked on.
+// keys are all that were ever worked on, but for those of the probes.
 func (c *crowd) keys() []string { return append(append([]string(nil), c.registers...), c.lists...) }
 
 // run works until ctx ends. The clients of one episode finish what is under way while those of the next begin.
@@ -49,6 +52,13 @@ func (c *crowd) run(ctx context.Context) {
 			working.Go(func() {
 				if err := workload.Run(limited, config, c.rec); err != nil {
 					panic(err) // endpoints that are none: ours
+				}
+			})
+		}
+		for _, probe := range c.probing(number) {
+			working.Go(func() {
+				if err := probe.Run(limited, c.rec); err != nil {
+					panic(err) // an endpoint that is none: ours
 				}
 			})
 		}

@@ -101,10 +101,10 @@ func TestLongestWithoutService(t *testing.T) {
 	at := func(shard uint32, seconds float64, kind lin.Kind) lin.Operation {
 		return lin.Operation{Kind: kind, Outcome: lin.Applied, Return: int64(seconds * 1e9), Receipt: &lin.Receipt{Shard: shard}}
 	}
-	s := newService([]lin.Operation{
+	s := services([]lin.Operation{
 		at(0, 1, lin.Put), at(0, 2, lin.Put), at(0, 5, lin.Put), at(0, 9, lin.Put), at(1, 1, lin.CAS), at(1, 3, lin.Put), at(1, 6, lin.Delete), at(1, 9.5, lin.Put),
 		at(0, 6, lin.Get), // a read says nothing of writes
-	}, 2, 0, 10e9)
+	}, Config{Shards: 2, Through: ThroughNodes}, &crowd{}, 10e9)[ThroughNodes]
 	if got, want := s.longest(0, 10e9), (Gap{4, 0, 5}); got != want {
 		t.Errorf("of all: %v, want %v", got, want)
 	}
@@ -114,7 +114,7 @@ func TestLongestWithoutService(t *testing.T) {
 	if got, want := s.longest(0, 10e9, 1), (Gap{3.5, 1, 6}); got != want {
 		t.Errorf("of shard 1: %v, want %v", got, want)
 	}
-	if got := newService(nil, 3, 0, 7e9).longest(0, 7e9); got.Seconds != 7 {
+	if got := newService(3, 0, 7e9).longest(0, 7e9); got.Seconds != 7 {
 		t.Errorf("without any write: %v", got)
 	}
 }
@@ -126,30 +126,5 @@ func TestLeadersAreThoseWhoWrote(t *testing.T) {
 	got := leaders([]lin.Operation{done("s1n0", 2, 10, lin.Put), done("s1n0", 2, 5, lin.Put), done("s1n2", 2, 1, lin.Get), done("s1n1", 3, 20, lin.CAS)})
 	if len(got) != 2 || got[0].Text != "s1n0 in term 2" || got[0].Start != 5 || got[1].Text != "s1n1 in term 3" || got[1].Node != "shard 1" {
 		t.Errorf("%+v", got)
-	}
-}
-
-// TestGapsOfNemeses: each strike counts with the time without service of its own shard, not of another that was struck too.
-func TestGapsOfNemeses(t *testing.T) {
-	at := func(shard uint32, seconds float64) lin.Operation {
-		return lin.Operation{Kind: lin.Put, Outcome: lin.Applied, Return: int64(seconds * 1e9), Receipt: &lin.Receipt{Shard: shard}}
-	}
-	strike := func(name string, shard int, from, to float64) Struck {
-		return Struck{Planned: nemesis.Planned{Nemesis: name, Shard: shard}, from: int64(from * 1e9), to: int64(to * 1e9)}
-	}
-	config := Config{Shards: 2}
-	r := newResult(config)
-	r.to = 20e9
-	r.strikes = []Struck{strike("a", 0, 1, 3), strike("a", 0, 10.5, 12), strike("a", 0, 15.2, 15.8), strike("b", 1, 1, 3), strike("c", -1, 1, 3)}
-	r.measure(config, lin.History{Operations: []lin.Operation{
-		at(0, 1), at(0, 2), at(0, 10), at(0, 14), at(0, 15), at(0, 16), at(0, 20), at(1, 0.5), at(1, 3.5), at(1, 20),
-	}}, nil)
-	r.judge(config)
-	for name, want := range map[string]Fired{
-		"a": {Fired: 3, Proved: 3, MedianGap: 4, WorstGap: 8}, "b": {Fired: 1, Proved: 1, MedianGap: 3, WorstGap: 3}, "c": {Fired: 1, Proved: 1, MedianGap: 8, WorstGap: 8},
-	} {
-		if got := r.Nemeses[name]; got != want {
-			t.Errorf("%s: %+v, want %+v", name, got, want)
-		}
 	}
 }

@@ -32,6 +32,10 @@ func (p *processes) alarms() ([]string, error) { return p.Alarms() }
 
 func (p *processes) logTails(lines int) string { return p.LogTails(lines) }
 
+// wholeLog keeps the log behind each snapshot for as long as a trial may last (at 100 entries a second, almost three hours), so
+// that at the end it tells the order of everything. Snapshots are taken as ever.
+const wholeLog = "--trailing-logs=1000000"
+
 // newProcesses chooses ports and folders, and makes what the nodes will stand on. It starts none.
 func newProcesses(ctx context.Context, c Config) (p *processes, err error) {
 	data, logs := filepath.Join(c.Out, dataFolder), filepath.Join(c.Out, logFolder)
@@ -44,7 +48,7 @@ func newProcesses(ctx context.Context, c Config) (p *processes, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	options := cluster.Options{Binary: c.Program, Dir: data, Name: "jepsen-lite", Shards: c.Shards, Replicas: c.Replicas, Flags: c.Flags}
+	options := cluster.Options{Binary: c.Program, Dir: data, Name: "jepsen-lite", Shards: c.Shards, Replicas: c.Replicas, Flags: append([]string{wholeLog}, c.Flags...)}
 	if p.network, options.Place, err = placed(ctx, c); err != nil {
 		return p, err
 	}
@@ -123,6 +127,17 @@ func (p *processes) endpoints() (urls []string, only bool) {
 		return []string{"http://" + p.haproxy.Front.API}, true
 	}
 	return p.Endpoints(), false
+}
+
+func (p *processes) ways(shard uint32) map[string][]string {
+	all := map[string][]string{}
+	for _, n := range p.Shard(shard) {
+		all[ThroughNodes] = append(all[ThroughNodes], "http://"+n.API)
+	}
+	if p.haproxy != nil {
+		all[ThroughHAProxy] = []string{"http://" + p.haproxy.Front.API}
+	}
+	return all
 }
 
 func (p *processes) everyEndpoint() []string {

@@ -2,7 +2,6 @@ package trial
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +30,6 @@ const (
 type Fired struct {
 	Fired  int `json:"fired"`
 	Proved int `json:"proved"` // to have taken effect
-	// MedianGap and WorstGap are over its strikes: the longest time without service that each caused, in seconds.
-	MedianGap float64 `json:"median_without_service"`
-	WorstGap  float64 `json:"worst_without_service"`
 }
 
 // Result is what a trial came to: result.json, and the last line of the program.
@@ -47,10 +43,11 @@ type Result struct {
 	// NoReplay says why the order of the commits is not known, so that the search judged alone.
 	NoReplay   string              `json:"no_replay,omitempty"`
 	Operations map[lin.Outcome]int `json:"operations"`
-	Writes     int                 `json:"writes_acknowledged"`
+	Writes     int                 `json:"writes_acknowledged"` // not counting those of the probes
 	Appends    int                 `json:"list_appends_acknowledged"`
 	Nemeses    map[string]Fired    `json:"nemeses"`
-	Longest    Gap                 `json:"longest_without_service"`
+	Longest    Gap                 `json:"longest_without_service"` // on the clients' way
+	Outages    []Outages           `json:"time_without_service"`
 	Seconds    float64             `json:"seconds"` // that the clients worked
 	Leaders    int                 `json:"leader_terms"`
 	// Findings are promises that did not hold, besides linearizability; Doubts why the trial proves less than it should.
@@ -79,8 +76,8 @@ func newResult(c Config) *Result {
 const leastWrites = 5
 
 // finish judges the history and writes the folder.
-func (r *Result) finish(ctx context.Context, c Config, h lin.History, lists []string, known order) error {
-	r.measure(c, h, lists)
+func (r *Result) finish(ctx context.Context, c Config, h lin.History, crowd *crowd, known order) error {
+	r.measure(c, h, crowd)
 	r.Findings = append(r.Findings, known.findings...)
 	if known.commits != nil {
 		r.DecidedBy = append(r.DecidedBy, "replay")
@@ -90,6 +87,7 @@ func (r *Result) finish(ctx context.Context, c Config, h lin.History, lists []st
 	r.Report = lin.Check(ctx, h.Operations, lin.Options{Timeout: c.CheckTime, Commits: known.commits})
 	r.judge(c)
 	r.Caught = r.firstSign(r.clock())
+	r.Report.Run, r.Report.Besides = r.says(), r.besides()
 	folder := func(name string) string { return filepath.Join(c.Out, name) }
 	err := errors.Join(
 		rig.WriteFile(folder(HistoryFile), func(w io.Writer) error { return rig.WriteHistory(w, h) }),
@@ -115,39 +113,29 @@ func (r *Result) before(h lin.History) lin.History {
 }
 
 // measure counts.
-func (r *Result) measure(c Config, h lin.History, lists []string) {
+func (r *Result) measure(c Config, h lin.History, crowd *crowd) {
 	r.Operations = map[lin.Outcome]int{lin.Applied: 0, lin.NotApplied: 0, lin.Unknown: 0}
 	for i := range h.Operations {
 		o := &h.Operations[i]
 		r.Operations[o.Outcome]++
-		if acknowledgedWrite(o) {
+		if _, probe := crowd.probes[o.Client]; !probe && acknowledgedWrite(o) {
 			r.Writes++
-			if slices.Contains(lists, o.Key) {
+			if slices.Contains(crowd.lists, o.Key) {
 				r.Appends++
 			}
 		}
 	}
 	r.Seconds, r.Leaders = milli(seconds(r.to)), len(leaders(h.Operations))
-	s := newService(h.Operations, c.Shards, 0, r.to)
-	r.Longest = s.longest(0, r.to)
+	ways := services(h.Operations, c, crowd, r.to)
+	r.Longest = ways[c.Through].longest(0, r.to)
 	for i := range r.strikes {
 		strike := &r.strikes[i]
-		strike.Longest = s.longest(strike.from, strike.to, strike.shards()...)
+		strike.Without = map[string]Gap{}
+		for way, s := range ways {
+			strike.Without[way] = s.longest(strike.from, strike.to, strike.shards()...)
+		}
 	}
-}
-
-// gaps says for each nemesis how long its strikes left a shard without service.
-func (r *Result) gaps() {
-	by := map[string][]float64{}
-	for _, s := range r.strikes {
-		by[s.Nemesis] = append(by[s.Nemesis], s.Longest.Seconds)
-	}
-	for name, list := range by {
-		slices.Sort(list)
-		f := r.Nemeses[name]
-		f.MedianGap, f.WorstGap = list[len(list)/2], list[len(list)-1]
-		r.Nemeses[name] = f
-	}
+	r.Outages = TimesWithoutService(r.strikes)
 }
 
 // judge makes one verdict of everything.
@@ -170,7 +158,6 @@ func (r *Result) judge(c Config) {
 			r.Findings = append(r.Findings, fmt.Sprintf("%s at %.1fs: %s", s.Nemesis, s.Began, s.NotHealed))
 		}
 	}
-	r.gaps()
 	unproved := len(r.Doubts) > 0
 	if missing := len(c.Schedule.Strikes) - len(r.strikes); missing > 0 {
 		unproved = true
@@ -197,14 +184,4 @@ func (r *Result) judge(c Config) {
 	default:
 		r.Verdict = Linearizable
 	}
-}
-
-// write is the result with each strike.
-func (r *Result) write(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(struct {
-		*Result
-		Strikes []Struck `json:"strikes"`
-	}{r, r.strikes})
 }

@@ -15,29 +15,45 @@ type Gap struct {
 	At      float64 `json:"at"` // seconds since the clients began
 }
 
-// service knows, shard by shard, when writes were acknowledged: reads may go on without a leader, and so say less.
+// service knows, shard by shard, when writes were acknowledged on one way: reads may go on without a leader, and so say less.
 type service struct {
 	from, to int64
 	writes   map[uint32][]int64
 }
 
-// newService looks at what was acknowledged between from and to.
-func newService(operations []lin.Operation, shards int, from, to int64) *service {
+// services looks on each way at what was acknowledged there until to.
+func services(operations []lin.Operation, c Config, crowd *crowd, to int64) map[string]*service {
+	all := map[string]*service{c.Through: newService(c.Shards, 0, to)}
+	for _, way := range crowd.probes {
+		if all[way] == nil {
+			all[way] = newService(c.Shards, 0, to)
+		}
+	}
+	for i := range operations {
+		all[cmp.Or(crowd.probes[operations[i].Client], c.Through)].saw(&operations[i])
+	}
+	for _, s := range all {
+		for _, at := range s.writes {
+			slices.Sort(at)
+		}
+	}
+	return all
+}
+
+// newService has seen nothing between from and to yet.
+func newService(shards int, from, to int64) *service {
 	s := &service{from: from, to: to, writes: map[uint32][]int64{}}
 	for shard := range uint32(shards) {
 		s.writes[shard] = []int64{from, to}
 	}
-	for i := range operations {
-		o := &operations[i]
-		if o.Receipt == nil || !acknowledgedWrite(o) || o.Return < from || o.Return > to {
-			continue
-		}
+	return s
+}
+
+// saw takes an operation down, if it was a write that was acknowledged in time.
+func (s *service) saw(o *lin.Operation) {
+	if o.Receipt != nil && acknowledgedWrite(o) && o.Return >= s.from && o.Return <= s.to {
 		s.writes[o.Receipt.Shard] = append(s.writes[o.Receipt.Shard], o.Return)
 	}
-	for _, at := range s.writes {
-		slices.Sort(at)
-	}
-	return s
 }
 
 // longest is the longest time without service of any of the shards that reaches into from..to.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,14 +17,17 @@ import (
 type Struck struct {
 	nemesis.Planned
 	Victims []string `json:"victims,omitempty"`
-	Began   float64  `json:"began"` // seconds since the clients began
-	Ended   float64  `json:"ended"` // healed, and the victims ready again
-	Proof   string   `json:"proof,omitempty"`
+	// Role of the victims when they were struck: the leader was among them, or not. None where a whole shard was struck, or no shard.
+	Role  nemesis.Role `json:"role,omitempty"`
+	Began float64      `json:"began"` // seconds since the clients began
+	Ended float64      `json:"ended"` // healed, and the victims ready again
+	Proof string       `json:"proof,omitempty"`
 	// NotProved says why it is not known to have taken effect.
 	NotProved string `json:"not_proved,omitempty"`
 	// NotHealed says what did not come back.
 	NotHealed string `json:"not_healed,omitempty"`
-	Longest   Gap    `json:"longest_without_service"` // of the victims' shard, or of all, while it lasted
+	// Without is the longest time without service meanwhile, of the victims' shard or of all, by the way of the clients.
+	Without map[string]Gap `json:"without_service"`
 
 	from, to int64 // on the history's clock
 }
@@ -43,6 +47,7 @@ type striker struct {
 	rec     *recorder
 	byName  map[string]nemesis.Nemesis
 	running []nemesis.Planned
+	over    time.Time // the end of the last one
 }
 
 func newStriker(c Config, t *nemesis.Target, rec *recorder) *striker {
@@ -60,7 +65,7 @@ func (s *striker) run(ctx context.Context) (all []Struck) {
 	for len(waiting)+len(s.running) > 0 {
 		var due <-chan time.Time // nil, which never comes, while the next one would collide
 		if len(waiting) > 0 && !s.collides(waiting[0]) {
-			due = time.After(time.Duration(waiting[0].At) - time.Since(s.rec.start))
+			due = time.After(s.wait(waiting[0]))
 		}
 		select {
 		case <-ctx.Done():
@@ -72,13 +77,26 @@ func (s *striker) run(ctx context.Context) (all []Struck) {
 			go func(ctx context.Context) { over <- s.strike(ctx, p) }(ctx) // run waits for it
 		case done := <-over:
 			s.remove(done.Planned)
+			s.over = time.Now()
 			all = append(all, done)
 		}
 	}
 	return all
 }
 
+// wait is how long it is until p may begin, if it does not collide.
+func (s *striker) wait(p nemesis.Planned) time.Duration {
+	planned := time.Duration(p.At) - time.Since(s.rec.start)
+	if s.config.Schedule.OneAtATime && !s.over.IsZero() {
+		return max(planned, nemesis.Calm-time.Since(s.over))
+	}
+	return planned
+}
+
 func (s *striker) collides(p nemesis.Planned) bool {
+	if s.config.Schedule.OneAtATime {
+		return len(s.running) > 0
+	}
 	for _, r := range s.running {
 		if s.byName[p.Nemesis].Scope.Collides(p.Shard, s.byName[r.Nemesis].Scope, r.Shard) {
 			return true
@@ -97,18 +115,19 @@ func (s *striker) remove(p nemesis.Planned) {
 }
 
 func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck) {
-	struck = Struck{Planned: p, from: s.rec.now()}
 	n := s.byName[p.Nemesis]
 	limited, cancel := context.WithTimeout(ctx, s.config.GiveUp)
 	defer cancel()
-	strike, err := n.Inject(limited, s.target, nemesis.Blow{Shard: p.Shard, For: time.Duration(p.For), Draw: rand.New(rand.NewPCG(p.Draw, 1))})
+	leader := s.leader(limited, p.Shard)
+	struck = Struck{Planned: p, from: s.rec.now()}
+	strike, err := n.Inject(limited, s.target, nemesis.Blow{Shard: p.Shard, Aim: p.Aim, For: time.Duration(p.For), Draw: rand.New(rand.NewPCG(p.Draw, 1))})
 	if strike == nil {
 		struck.to = s.rec.now()
 		struck.NotProved = fmt.Sprint(err)
 		s.finish(&struck, n)
 		return struck
 	}
-	struck.Victims, struck.Proof = strike.Victims, strike.Proof
+	struck.Victims, struck.Proof, struck.Role = strike.Victims, strike.Proof, s.roleOf(strike.Victims, leader)
 	s.config.Say("%6.1fs %s: %s", seconds(struck.from), p.Nemesis, strings.Join(strike.Victims, ", "))
 	if !strike.Over {
 		hold(ctx, time.Duration(p.For))
@@ -136,6 +155,28 @@ func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck)
 	s.annotate(&struck, healing)
 	s.finish(&struck, n)
 	return struck
+}
+
+// leader is the id of a shard's leader before it is struck, "" if there is no such shard or none was found.
+func (s *striker) leader(ctx context.Context, shard int) string {
+	if shard < 0 {
+		return ""
+	}
+	n, err := s.target.Leader(ctx, shard)
+	if err != nil {
+		return ""
+	}
+	return n.ID()
+}
+
+func (s *striker) roleOf(victims []string, leader string) nemesis.Role {
+	switch {
+	case leader == "" || len(victims) == s.config.Replicas:
+		return nemesis.Either
+	case slices.Contains(victims, leader):
+		return nemesis.Leader
+	}
+	return nemesis.Follower
 }
 
 // hold waits, or until ctx ends.

@@ -24,8 +24,13 @@ func harmless(name string, scope nemesis.Scope, proof string, healing error, dur
 func striking(t *testing.T, ctx context.Context, all []nemesis.Nemesis, plan ...nemesis.Planned) []Struck {
 	t.Helper()
 	c := Config{Nemeses: all, Schedule: nemesis.Schedule{Strikes: plan}}
+	return strikingBy(ctx, c)
+}
+
+func strikingBy(ctx context.Context, c Config) []Struck {
 	c.fillDefaults()
-	return newStriker(c, nil, newRecorder()).run(ctx)
+	noLeader := &nemesis.Target{Leader: func(context.Context, int) (nemesis.Node, error) { return nil, errors.New("no leader") }}
+	return newStriker(c, noLeader, newRecorder()).run(ctx)
 }
 
 func planned(name string, shard int, d time.Duration) nemesis.Planned {
@@ -78,6 +83,17 @@ func TestStrikesOnOneShardTakeTurns(t *testing.T) {
 	}
 	if most.Load() != 1 {
 		t.Errorf("%d strikes on one shard at once", most.Load())
+	}
+}
+
+// TestOneAtATime: strikes on different shards wait for each other then, and for a moment of calm.
+func TestOneAtATime(t *testing.T) {
+	quiet := harmless("quiet", nemesis.OneShard, "x", nil, func() {})
+	all := strikingBy(t.Context(), Config{Nemeses: []nemesis.Nemesis{quiet}, Schedule: nemesis.Schedule{
+		OneAtATime: true, Strikes: []nemesis.Planned{planned("quiet", 0, 10*time.Millisecond), planned("quiet", 1, 0)},
+	}})
+	if len(all) != 2 || time.Duration(all[1].from-all[0].to) < nemesis.Calm {
+		t.Errorf("%+v", all)
 	}
 }
 

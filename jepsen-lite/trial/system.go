@@ -24,6 +24,8 @@ type system interface {
 	mend(ctx context.Context) error
 	// endpoints are where clients go, and whether they know no other way.
 	endpoints() (urls []string, only bool)
+	// ways are the ways to one shard on which its service is measured: for each, by name, where it begins.
+	ways(shard uint32) map[string][]string
 	// everyEndpoint is every way to the data, for the reads at the end.
 	everyEndpoint() []string
 	// ask asks every node how far its machine is and what it holds.

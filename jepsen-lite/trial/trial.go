@@ -67,7 +67,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		r.Findings = append(r.Findings, judgeLists(h.Operations, crowd.lists)...)
 		known = p.order(states)
 	}
-	return r, r.finish(ctx, c, h, crowd.lists, known)
+	return r, r.finish(ctx, c, h, crowd, known)
 }
 
 // begin starts the cluster.
@@ -133,9 +133,13 @@ func recoverAll(ctx context.Context, c Config, p system, crowd *crowd, rec *reco
 	if err := p.mend(limited); err != nil {
 		return err
 	}
-	limited, cancel = context.WithTimeout(ctx, c.GiveUp+time.Duration(len(crowd.keys()))*time.Second)
+	limited, cancel = context.WithTimeout(ctx, c.GiveUp+time.Duration(len(crowd.keys())+len(crowd.probed))*time.Second)
 	defer cancel()
-	return workload.ReadAll(limited, workload.Config{Seed: c.Seed, First: crowd.next, Endpoints: p.everyEndpoint(), Keys: crowd.keys()}, rec)
+	everywhere := p.everyEndpoint()
+	err := workload.ReadAll(limited, workload.Config{Seed: c.Seed, First: crowd.next, Endpoints: everywhere, Keys: crowd.keys()}, rec)
+	// The probes' keys are many and simple: once each will do, as what all replicas hold is compared besides.
+	once := workload.Config{Seed: c.Seed, First: crowd.next + len(everywhere), Endpoints: everywhere[:1], Keys: crowd.probed}
+	return errors.Join(err, workload.ReadAll(limited, once, rec))
 }
 
 // find notes what is wrong with the cluster.

@@ -1,0 +1,59 @@
+package trial
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Full is what stands in a folder's result.json: the result with each strike.
+type Full struct {
+	*Result
+	Strikes []Struck `json:"strikes"`
+}
+
+// Load reads the result of the trial that left the folder.
+func Load(folder string) (Full, error) {
+	var f Full
+	content, err := os.ReadFile(filepath.Join(folder, ResultFile))
+	if err == nil {
+		err = json.Unmarshal(content, &f)
+	}
+	if err == nil && (f.Result == nil || f.Verdict == "") {
+		err = fmt.Errorf("no result of a trial")
+	}
+	if err != nil {
+		return f, fmt.Errorf("%s: %w", folder, err)
+	}
+	return f, nil
+}
+
+func (r *Result) write(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(Full{r, r.strikes})
+}
+
+// says is what the report begins with: the verdict on the trial and why, where it is not that on the history; else "".
+func (r *Result) says() string {
+	if r.Verdict == Verdict(r.Report.Verdict) && len(r.Findings) == 0 {
+		return ""
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%s: %s", r.Verdict, strings.Join(append(append([]string(nil), r.Findings...), r.Doubts...), "; ")), ": ")
+}
+
+// besides is the table of times without service, "" without strikes.
+func (r *Result) besides() string {
+	if len(r.Outages) == 0 {
+		return ""
+	}
+	var text strings.Builder
+	text.WriteString("Time without service, for each strike the longest between two acknowledged writes of its shard:\n\n")
+	if err := WriteOutages(&text, r.Outages); err != nil {
+		panic(err) // a strings.Builder gives none
+	}
+	return text.String()
+}
