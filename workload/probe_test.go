@@ -58,12 +58,11 @@ func TestProbeIsNotHeldUp(t *testing.T) {
 	defer stop()
 	all := &tally{ended: map[lin.Outcome]int{}, clients: map[int]bool{}, enough: stop}
 	probe := Probe{First: 10, Endpoints: []string{hangs.URL, serves.URL}, Keys: []string{"a", "b", "c", "d"}, Every: 5 * time.Millisecond, Limit: 300 * time.Millisecond}
-	began := time.Now()
 	if err := probe.Run(ctx, all); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); all.ended[lin.Applied] < 20 || took > 5*time.Second {
-		t.Errorf("%v after %v", all.ended, took)
+	if all.ended[lin.Applied] < 20 || all.ended[lin.Unknown] > 10 {
+		t.Errorf("one waited for the other: %v", all.ended)
 	}
 	if !all.clients[11] || !all.clients[13] || all.clients[10] || all.clients[12] || all.ended[lin.Unknown] == 0 {
 		t.Errorf("applied by clients %v; %v", all.clients, all.ended)
