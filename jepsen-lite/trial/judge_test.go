@@ -108,7 +108,7 @@ func TestLongestWithoutService(t *testing.T) {
 	if got, want := s.longest(0, 10e9), (Gap{4, 0, 5}); got != want {
 		t.Errorf("of all: %v, want %v", got, want)
 	}
-	if got, want := s.longest(3e9, 4e9), (Gap{3, 0, 2}); got != want {
+	if got, want := s.longest(3e9, 4e9), (Gap{3, 1, 3}); got != want {
 		t.Errorf("around 3 s: %v, want %v", got, want)
 	}
 	if got, want := s.longest(0, 10e9, 1), (Gap{3.5, 1, 6}); got != want {

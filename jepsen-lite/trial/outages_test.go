@@ -44,10 +44,10 @@ func TestTimesWithoutService(t *testing.T) {
 		return map[string]Spread{ThroughNodes: {n, nWorst}, ThroughHAProxy: {h, hWorst}}
 	}
 	want := []Outages{
-		{"a", nemesis.Leader, 3, spread(8.5, 8.5, 4, 8)},
-		{"a", nemesis.Follower, 1, spread(8.5, 8.5, 1, 1)},
-		{"b", nemesis.Leader, 1, spread(17.5, 17.5, 3, 3)},
-		{"c", nemesis.Either, 1, spread(17.5, 17.5, 16.5, 16.5)}, // during the other one a and b were under way
+		{"a", nemesis.Leader, 3, spread(4.8, 8.5, 3.5, 8)},
+		{"a", nemesis.Follower, 1, spread(4.8, 4.8, 0.8, 0.8)},
+		{"b", nemesis.Leader, 1, spread(17.5, 17.5, 2.5, 2.5)},
+		{"c", nemesis.Either, 1, spread(3.5, 3.5, 3.5, 3.5)}, // during the other one a and b were under way
 	}
 	if !reflect.DeepEqual(r.Outages, want) {
 		t.Errorf("%+v\nwant %+v", r.Outages, want)
@@ -91,7 +91,7 @@ func TestReportSaysWhatTheRunIs(t *testing.T) {
 	if r.says() != "" {
 		t.Errorf("a good run: %q", r.says())
 	}
-	if text := r.besides(); !strings.Contains(text, "| a                    | leader   |       1 |    5.00 s |") {
+	if text := r.besides(); !strings.Contains(text, "| a                    | leader   |       1 |    4.00 s |") {
 		t.Errorf("table:\n%s", text)
 	}
 	r.Verdict, r.Doubts = Vacuous, []string{"only 2 writes"}

@@ -51,7 +51,7 @@ func (r *Result) besides() string {
 		return ""
 	}
 	var text strings.Builder
-	text.WriteString("Time without service, for each strike the longest between two acknowledged writes of its shard:\n\n")
+	text.WriteString("Time without service, for each strike the longest from its injection, or a later write, to its shard's next acknowledged write:\n\n")
 	if err := WriteOutages(&text, r.Outages); err != nil {
 		panic(err) // a strings.Builder gives none
 	}

@@ -56,7 +56,7 @@ func (s *service) saw(o *lin.Operation) {
 	}
 }
 
-// longest is the longest time without service of any of the shards that reaches into from..to.
+// longest is the longest time without service of any of the shards that reaches into from..to, without what of it came before.
 func (s *service) longest(from, to int64, shards ...uint32) Gap {
 	var worst Gap
 	for shard, at := range s.writes {
@@ -64,7 +64,8 @@ func (s *service) longest(from, to int64, shards ...uint32) Gap {
 			continue
 		}
 		for i := 1; i < len(at); i++ {
-			gap := Gap{Seconds: time.Duration(at[i] - at[i-1]).Seconds(), Shard: shard, At: time.Duration(at[i-1] - s.from).Seconds()}
+			begin := max(at[i-1], from)
+			gap := Gap{Seconds: time.Duration(at[i] - begin).Seconds(), Shard: shard, At: time.Duration(begin - s.from).Seconds()}
 			if at[i] >= from && at[i-1] <= to && cmp.Or(cmp.Compare(gap.Seconds, worst.Seconds), cmp.Compare(worst.Shard, shard)) > 0 {
 				worst = gap
 			}
