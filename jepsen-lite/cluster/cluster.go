@@ -58,9 +58,12 @@ func New(opt Options) (*Cluster, error) {
 	if opt.Replicas == 0 {
 		opt.Replicas = 3
 	}
+	var err error
+	if opt.Dir, err = filepath.Abs(opt.Dir); err != nil { // HAProxy takes nothing else for the path of a socket
+		return nil, err
+	}
 	var ports []int
 	if opt.Place == nil {
-		var err error
 		if ports, err = freePorts(2 * opt.Shards * opt.Replicas); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,24 @@ import (
 	"testing"
 )
 
+// TestFolderMayBeNamedFromHere: the socket of HAProxy, and the nodes' data, have whole paths all the same.
+func TestFolderMayBeNamedFromHere(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("HAPROXY", "true") // which is never started
+	c, err := New(Options{Dir: "here"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := c.NewHAProxy(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.Socket != filepath.Join(dir, "here", "haproxy", "admin.sock") || !filepath.IsAbs(c.Nodes[0].Data) {
+		t.Errorf("socket %s, data %s", h.Socket, c.Nodes[0].Data)
+	}
+}
+
 // TestFindsProgramsOutsideThePath: PATH first, then the folders in turn; a file that can't be run is not the program.
 func TestFindsProgramsOutsideThePath(t *testing.T) {
 	dir := t.TempDir()
