@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,10 +29,12 @@ type sum struct {
 func (c *sumCmd) Run(p *program) error {
 	all := sum{Verdict: trial.Linearizable, Verdicts: map[trial.Verdict]int{}, Nemeses: map[string]trial.Fired{}}
 	var strikes [][]trial.Struck
+	var missing error // the rest is summed up all the same
 	for _, folder := range c.Folders {
 		f, err := trial.Load(folder)
 		if err != nil {
-			return usageError{err}
+			missing = errors.Join(missing, err)
+			continue
 		}
 		p.say("%s: %s by %v, seed %d, %.0f s, %d writes acknowledged", folder, f.Verdict, f.DecidedBy, f.Seed, f.Seconds, f.Writes)
 		if f.NoReplay != "" {
@@ -43,6 +46,12 @@ func (c *sumCmd) Run(p *program) error {
 		all.add(f)
 		strikes = append(strikes, f.Strikes)
 	}
+	switch {
+	case all.Runs == 0:
+		return usageError{missing}
+	case missing != nil && all.Verdict == trial.Linearizable:
+		all.Verdict = trial.Undecided
+	}
 	all.Outages = trial.TimesWithoutService(strikes...)
 	for _, name := range slices.Sorted(maps.Keys(all.Nemeses)) {
 		p.say("  %-20s %4d times, %4d proved", name, all.Nemeses[name].Fired, all.Nemeses[name].Proved)
@@ -50,6 +59,9 @@ func (c *sumCmd) Run(p *program) error {
 	p.say("without service:")
 	if err := trial.WriteOutages(p.stderr, all.Outages); err != nil {
 		return err
+	}
+	if missing != nil {
+		p.say("no result: %v", missing)
 	}
 	p.say("%s: %d runs, %.0f s, %d writes acknowledged", all.Verdict, all.Runs, all.Seconds, all.Writes)
 	line, err := json.Marshal(all)

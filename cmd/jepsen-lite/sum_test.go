@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ func TestSum(t *testing.T) {
 		}
 		return dir
 	}
+	empty := t.TempDir()
 	good, slow, vacuous, bad := folder("linearizable", "1.25"), folder("linearizable", "3.5"), folder("vacuous", "1"), folder("violation", "1")
 	for _, c := range []struct {
 		folders []string
@@ -29,6 +31,7 @@ func TestSum(t *testing.T) {
 		verdict trial.Verdict
 	}{
 		{[]string{good, slow}, exitLinearizable, trial.Linearizable}, {[]string{good, vacuous, slow}, exitUndecided, trial.Vacuous},
+		{[]string{good, empty, slow}, exitUndecided, trial.Undecided}, {[]string{bad, empty}, exitViolation, trial.Violation},
 		{[]string{bad, vacuous}, exitViolation, trial.Violation}, {[]string{vacuous, bad, good}, exitViolation, trial.Violation},
 	} {
 		var out, text bytes.Buffer
@@ -38,6 +41,9 @@ func TestSum(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := len(c.folders)
+		if slices.Contains(c.folders, empty) {
+			n--
+		}
 		if code != c.code || s.Verdict != c.verdict || s.Runs != n || s.Writes != 700*n || s.Nemeses["kill-leader"].Proved != 2*n || s.Outages[0].Strikes != n {
 			t.Errorf("code %d, %+v", code, s)
 		}
