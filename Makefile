@@ -15,7 +15,7 @@ TIME     ?= 60s
 SOAK     ?= 10m
 OUTAGES  ?= 70m
 DISKS     = disk,mix-stall-cut,kill,pause,partition
-NODISKS   = kill,pause,slow,restart,partition,link,proxy,router,mix-pause-kill,mix-kill-pause,mix-reload-kill
+NODISKS   = kill,pause,slow,restart,partition,link,proxy,router,mix-pause-kill,mix-kill-pause,mix-hold-kill,mix-reload-kill
 
 .PHONY: jepsen soak outages sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images nettools readable compose-v2-check build clean
 
