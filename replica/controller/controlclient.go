@@ -75,7 +75,7 @@ func (p *controlPeer) run(ctx context.Context) {
 				p.failQueued() // they would meet the same
 				continue
 			}
-			newControlSession(conn).run(ctx, first, p.queue)
+			newControlSession(conn, controlPatience(p.c.cfg.Tuning)).run(ctx, first, p.queue)
 		}
 	}
 }
@@ -92,9 +92,14 @@ func (p *controlPeer) failQueued() {
 }
 
 // controlSession is one connection with the requests that wait for replies on it.
+//
+// A connection can die and nobody be told: the peer's address has gone, a middlebox has forgotten it. Small frames still fit
+// into the kernel's buffer then, so writing shows nothing. Therefore a session that owes replies and brings none for as long
+// as patience is given up, and the next request dials anew. A peer that lives answers sooner than that (controlPatience).
 type controlSession struct {
-	conn net.Conn
-	mu   struct {
+	conn     net.Conn
+	patience time.Duration
+	mu       struct {
 		sync.Mutex
 		next    uint64
 		pending map[uint64]controlReplyTo
@@ -103,13 +108,18 @@ type controlSession struct {
 	ended chan struct{} // closed when the reader has ended
 }
 
-func newControlSession(conn net.Conn) *controlSession {
-	s := &controlSession{conn: conn, ended: make(chan struct{})}
+// controlPatience is twice what a living peer takes for any reply (answerReadIndex). With the dial after it, at most
+// controlDialTimeout, it bounds how long reads miss a voter whose connection died but which a new one reaches. A peer that is
+// paused costs one dial at a time, each given up after controlDialTimeout, and only while somebody asks it.
+func controlPatience(t Tuning) time.Duration { return 2 * t.ConfirmTimeout }
+
+func newControlSession(conn net.Conn, patience time.Duration) *controlSession {
+	s := &controlSession{conn: conn, patience: patience, ended: make(chan struct{})}
 	s.mu.pending = map[uint64]controlReplyTo{}
 	return s
 }
 
-// run writes requests until the connection breaks or ctx ends; then all that wait are told.
+// run writes requests until the connection breaks, is silent for too long, or ctx ends; then all that wait are told.
 func (s *controlSession) run(ctx context.Context, first controlRequest, queue <-chan controlRequest) {
 	go s.read()
 	w := bufio.NewWriter(s.conn)
@@ -148,9 +158,31 @@ func (s *controlSession) register(reply controlReplyTo) (uint64, bool) {
 	if s.mu.broken {
 		return 0, false
 	}
+	if len(s.mu.pending) == 0 {
+		s.expect(time.Now().Add(s.patience))
+	}
 	s.mu.next++
 	s.mu.pending[s.mu.next] = reply
 	return s.mu.next, true
+}
+
+// expect sets when the next reply must be there; the zero time: none is owed. Under mu, so that it fits pending.
+func (s *controlSession) expect(by time.Time) {
+	_ = s.conn.SetReadDeadline(by) // fails only on a closed connection
+}
+
+// answered takes the reply's receiver, nil if it has none.
+func (s *controlSession) answered(id uint64) controlReplyTo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reply := s.mu.pending[id]
+	delete(s.mu.pending, id)
+	if len(s.mu.pending) == 0 {
+		s.expect(time.Time{})
+	} else {
+		s.expect(time.Now().Add(s.patience))
+	}
+	return reply
 }
 
 func (s *controlSession) read() {
@@ -162,11 +194,7 @@ func (s *controlSession) read() {
 		if err != nil || f.kind&controlReply == 0 {
 			break
 		}
-		s.mu.Lock()
-		reply := s.mu.pending[f.id]
-		delete(s.mu.pending, f.id)
-		s.mu.Unlock()
-		if reply != nil {
+		if reply := s.answered(f.id); reply != nil {
 			reply(f, true)
 		}
 	}

@@ -105,8 +105,11 @@ func (c *Controller) answerStatus(f controlFrame) controlFrame {
 	return out
 }
 
-// answerReadIndex gives a follower the index its reads must wait for.
+// answerReadIndex gives a follower the index its reads must wait for, within ConfirmTimeout: the follower waits no longer, and
+// takes a connection on which nothing comes for twice that for dead.
 func (c *Controller) answerReadIndex(ctx context.Context, f controlFrame) controlFrame {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Tuning.ConfirmTimeout)
+	defer cancel()
 	out := controlFrame{kind: controlReadIndex | controlReply, id: f.id}
 	point, err := c.leaderReads.wait(ctx)
 	if err == nil {

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,8 +20,9 @@ const (
 )
 
 // link carries every connection that one node dials to one other. A test can cut it (connections break and new ones get
-// nowhere) or hold one direction (bytes wait, nothing breaks) and release it again. So partitions and messages that stay on
-// the way need no hook in the production code.
+// nowhere) or hold one direction (bytes wait, nothing breaks) and release it again, or forget the connections there are
+// (nothing gets through, nobody is told, new ones work). So partitions, messages that stay on the way and middleboxes need no
+// hook in the production code.
 type link struct {
 	listener net.Listener
 	target   string
@@ -34,8 +36,14 @@ type link struct {
 		cut     bool
 		held    [2]bool
 		changed chan struct{} // closed and replaced whenever one of the above changes
-		conns   map[net.Conn]bool
+		conns   map[net.Conn]*flow
 	}
+}
+
+// flow is the bytes that are read from one connection of a link. Guarded by the link's mu.
+type flow struct {
+	d         direction
+	forgotten bool // they go nowhere
 }
 
 func newLink(t testing.TB, target string) *link {
@@ -44,7 +52,7 @@ func newLink(t testing.TB, target string) *link {
 		t.Fatal(err)
 	}
 	l := &link{listener: listener, target: target}
-	l.mu.changed, l.mu.conns = make(chan struct{}), map[net.Conn]bool{}
+	l.mu.changed, l.mu.conns = make(chan struct{}), map[net.Conn]*flow{}
 	l.pumps.Add(1)
 	go l.accept()
 	return l
@@ -78,36 +86,42 @@ func (l *link) accept() {
 			to.Close()
 			continue
 		}
-		l.mu.conns[from], l.mu.conns[to] = true, true
+		there, andBack := &flow{d: forward}, &flow{d: back}
+		l.mu.conns[from], l.mu.conns[to] = there, andBack
 		l.mu.Unlock()
 		l.pumps.Add(2)
-		go l.pump(forward, from, to)
-		go l.pump(back, to, from)
+		go l.pump(there, from, to)
+		go l.pump(andBack, to, from)
 	}
 }
 
-// pump moves bytes one way until the connection ends.
-func (l *link) pump(d direction, from, to net.Conn) {
+// pump moves bytes one way until the connection ends. The other side of a forgotten one does not hear of that end.
+func (l *link) pump(f *flow, from, to net.Conn) {
 	defer l.pumps.Done()
 	defer func() {
-		from.Close()
-		to.Close()
 		l.mu.Lock()
+		defer l.mu.Unlock()
+		from.Close()
 		delete(l.mu.conns, from)
-		delete(l.mu.conns, to)
-		l.mu.Unlock()
+		if !f.forgotten {
+			to.Close()
+			delete(l.mu.conns, to)
+		}
 	}()
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			if !l.admit(d, n) {
+			if !l.admit(f, n) {
 				return
+			}
+			if l.lost(f) {
+				continue
 			}
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}
-			l.moved[d].Add(uint64(n))
+			l.moved[f.d].Add(uint64(n))
 		}
 		if err != nil {
 			return
@@ -115,9 +129,9 @@ func (l *link) pump(d direction, from, to net.Conn) {
 	}
 }
 
-// admit waits while direction d is held. It is false once the link is cut.
-func (l *link) admit(d direction, n int) bool {
-	counted := false
+// admit waits while the flow's direction is held. It is false once the link is cut.
+func (l *link) admit(f *flow, n int) bool {
+	counted, d := false, f.d
 	for {
 		l.mu.Lock()
 		held, over, changed := l.mu.held[d], l.mu.cut || l.mu.closed, l.mu.changed
@@ -131,6 +145,12 @@ func (l *link) admit(d direction, n int) bool {
 		}
 		<-changed
 	}
+}
+
+func (l *link) lost(f *flow) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return f.forgotten
 }
 
 func (l *link) change(f func()) {
@@ -149,6 +169,15 @@ func (l *link) change(f func()) {
 func (l *link) cut()                { l.change(func() { l.mu.cut = true }) }
 func (l *link) hold(d direction)    { l.change(func() { l.mu.held[d] = true }) }
 func (l *link) release(d direction) { l.change(func() { l.mu.held[d] = false }) }
+
+// forget has no end: what is sent in these directions on the connections there are goes nowhere.
+func (l *link) forget(ds ...direction) {
+	l.change(func() {
+		for _, f := range l.mu.conns {
+			f.forgotten = f.forgotten || slices.Contains(ds, f.d)
+		}
+	})
+}
 
 // heal undoes cut and hold.
 func (l *link) heal() {
