@@ -43,7 +43,7 @@ func connectionFaults() map[string]class {
 			},
 		},
 		"stale-connection": {
-			line: "a middlebox forgets some of a machine's connections: nothing gets through on these, nobody is told, new ones work",
+			line: "a middlebox forgets some of a machine's connections: nothing gets through on these for good, nobody is told, new ones work",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{Nodes: d.OneNode(), Amount: []float64{0.3, 0.6, 1}[d.IntN(3)]}

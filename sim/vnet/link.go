@@ -129,6 +129,9 @@ func (n *Network) reset(a, b *Host) (ended int) {
 
 // Forget lets a middlebox forget connections between a and b: nothing of them gets through any more, in either direction,
 // and nobody is told; connections made later work. Each is forgotten with the given chance. It returns how many were.
+//
+// A forgotten connection stays silent for good. Kernels give up too, but by default after some 15 minutes, longer than any run;
+// with Patience here the world ended by itself what the program has to end.
 func (n *Network) Forget(a, b *Host, chance float64, draw *rand.Rand) (forgotten int) {
 	for _, e := range a.sortedEnds() {
 		if e.peerHost == b && e.broken == 0 && !e.out.forgotten && draw.Float64() < chance {

@@ -163,8 +163,8 @@ func (n *Network) insist(e *End, f func()) {
 	try = func() {
 		now := n.timeline.Now()
 		switch {
-		case e.broken != 0:
-		case e.peerHost.up && !back.conditions.Clogged && !e.out.forgotten && back.passes():
+		case e.broken != 0 || e.out.forgotten:
+		case e.peerHost.up && !back.conditions.Clogged && back.passes():
 			f()
 		case now.Sub(from) > n.Patience:
 			e.out.giveUp()
@@ -176,11 +176,11 @@ func (n *Network) insist(e *End, f func()) {
 	n.timeline.At(back.arrival(from, 64), try)
 }
 
-// answer lets f happen at e's host after the way there from its peer, if the link lets a single packet through.
+// answer lets f happen at e's host after the way there from its peer, if a single packet gets through.
 func (n *Network) answer(e *End, f func()) {
 	back := n.Link(e.peerHost, e.host)
 	n.timeline.At(back.arrival(n.timeline.Now(), 64), func() {
-		if !back.conditions.Clogged && back.passes() {
+		if !e.out.forgotten && !back.conditions.Clogged && back.passes() {
 			f()
 		}
 	})

@@ -114,12 +114,16 @@ func TestConnectionsEnd(t *testing.T) {
 		want Errno
 		in   time.Duration
 	}{
-		"reset":            {func(c *connection) { c.network.Reset(c.a, c.b) }, ECONNRESET, time.Second},
-		"peer was killed":  {func(c *connection) { c.b.Crash(false) }, ECONNRESET, time.Second},
-		"peer lost power":  {func(c *connection) { c.b.Crash(true) }, ETIMEDOUT, time.Minute},
-		"peer came back":   {func(c *connection) { c.b.Crash(true); c.b.Start() }, ECONNRESET, time.Second},
-		"cut":              {func(c *connection) { c.network.Link(c.a, c.b).Set(Conditions{Cut: true}) }, ETIMEDOUT, time.Minute},
-		"forgotten":        {func(c *connection) { c.network.Forget(c.a, c.b, 1, rand.New(rand.NewPCG(1, 1))) }, ETIMEDOUT, time.Minute},
+		"reset":           {func(c *connection) { c.network.Reset(c.a, c.b) }, ECONNRESET, time.Second},
+		"peer was killed": {func(c *connection) { c.b.Crash(false) }, ECONNRESET, time.Second},
+		"peer lost power": {func(c *connection) { c.b.Crash(true) }, ETIMEDOUT, time.Minute},
+		"peer came back":  {func(c *connection) { c.b.Crash(true); c.b.Start() }, ECONNRESET, time.Second},
+		"cut":             {func(c *connection) { c.network.Link(c.a, c.b).Set(Conditions{Cut: true}) }, ETIMEDOUT, time.Minute},
+		"forgotten":       {func(c *connection) { c.network.Forget(c.a, c.b, 1, rand.New(rand.NewPCG(1, 1))) }, 0, time.Hour},
+		"peer of a forgotten one was killed": {func(c *connection) {
+			c.network.Forget(c.a, c.b, 1, rand.New(rand.NewPCG(1, 1)))
+			c.b.Crash(false)
+		}, 0, time.Hour},
 		"lost reset":       {lostReset, ECONNRESET, 10 * time.Second},
 		"cut after a byte": {func(c *connection) { c.network.Link(c.a, c.b).CutAfter(1, nil) }, ECONNRESET, time.Second},
 	} {

@@ -16,7 +16,7 @@ type Network struct {
 	Tap Tap
 	// Window bounds the bytes of one stream that were sent and not yet read; more must wait.
 	Window int
-	// Patience is how long a connection waits for its packets to get through before it is given up.
+	// Patience is how long a connection waits for its packets to get through before it is given up (but see Forget).
 	Patience time.Duration
 
 	timeline *timeline.Timeline

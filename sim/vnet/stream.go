@@ -32,7 +32,7 @@ type stream struct {
 	wait      time.Duration // before the next retransmission; 0: nothing failed
 	failing   timeline.Time // since when the first packet has not got through
 	dialing   *Dialing
-	forgotten bool // by a middlebox: nothing arrives any more
+	forgotten bool // by a middlebox: nothing arrives any more, and nobody gives up
 }
 
 // packet is bytes, the end of them, or something that happens when it arrives.
@@ -209,7 +209,10 @@ func (s *stream) arrive() {
 		s.link.Carried.Held += int64(len(s.queue))
 		return
 	}
-	if !s.to.host.up || s.forgotten || !s.link.passes() {
+	if s.forgotten {
+		return // and the sender's kernel goes on trying until long after the run
+	}
+	if !s.to.host.up || !s.link.passes() {
 		s.again(now)
 		return
 	}
