@@ -25,7 +25,7 @@ type Spread struct {
 }
 
 // TimesWithoutService sums strikes up, also those of several trials. What is not known to have taken effect does not count, nor
-// what struck no shard in particular while another strike was under way, whose doing it may have been.
+// a way on which the time may have been another strike's doing; so HAProxy's figures may be of fewer strikes than the nodes'.
 func TimesWithoutService(trials ...[]Struck) []Outages {
 	type kind struct {
 		nemesis string
@@ -34,15 +34,16 @@ func TimesWithoutService(trials ...[]Struck) []Outages {
 	counts, times := map[kind]int{}, map[kind]map[string][]float64{}
 	for _, strikes := range trials {
 		for i, s := range strikes {
-			if s.NotProved != "" || s.Shard < 0 && !undisturbed(strikes, i) {
+			ways := undisturbed(strikes, i)
+			if s.NotProved != "" || len(ways) == 0 {
 				continue
 			}
 			k := kind{s.Nemesis, s.Role}
 			if counts[k]++; times[k] == nil {
 				times[k] = map[string][]float64{}
 			}
-			for way, gap := range s.Without {
-				times[k][way] = append(times[k][way], gap.Seconds)
+			for way, seconds := range ways {
+				times[k][way] = append(times[k][way], seconds)
 			}
 		}
 	}
@@ -61,14 +62,23 @@ func TimesWithoutService(trials ...[]Struck) []Outages {
 	return all
 }
 
-// undisturbed says that no other strike was under way during one.
-func undisturbed(strikes []Struck, i int) bool {
-	for j, o := range strikes {
-		if j != i && o.Began <= strikes[i].Ended && o.Ended >= strikes[i].Began {
-			return false
+// undisturbed are the times of a strike, by the way, that are its own doing and no other's. What struck no shard in particular is
+// disturbed by any other strike. What struck a shard is not disturbed by what struck another one, but on the way through HAProxy by
+// what struck that.
+func undisturbed(strikes []Struck, i int) map[string]float64 {
+	own, s := map[string]float64{}, &strikes[i]
+	for way, gap := range s.Without {
+		end := max(s.Ended, gap.At+gap.Seconds) // the time without service may outlast the strike
+		disturbed := false
+		for j, o := range strikes {
+			meanwhile := j != i && o.Began <= end && o.Ended >= s.Began
+			disturbed = disturbed || meanwhile && (s.Shard < 0 || o.Shard < 0 && way == ThroughHAProxy)
+		}
+		if !disturbed {
+			own[way] = gap.Seconds
 		}
 	}
-	return true
+	return own
 }
 
 // WriteOutages writes them as a Markdown table, which reads as one in a terminal, too.
