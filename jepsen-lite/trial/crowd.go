@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvorum/kvorum/workload"
@@ -26,6 +27,7 @@ type crowd struct {
 	only      bool // the clients know no other way
 	ways      func(shard uint32) map[string][]string
 	rec       *recorder
+	written   atomic.Int64 // acknowledged writes, not counting those of the probes
 
 	registers []string
 	lists     []string
@@ -50,7 +52,7 @@ func (c *crowd) run(ctx context.Context) {
 		var working sync.WaitGroup
 		for _, config := range c.episode(number) {
 			working.Go(func() {
-				if err := workload.Run(limited, config, c.rec); err != nil {
+				if err := workload.Run(limited, config, tallying{c.rec, &c.written}); err != nil {
 					panic(err) // endpoints that are none: ours
 				}
 			})

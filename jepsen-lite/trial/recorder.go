@@ -2,6 +2,7 @@ package trial
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lin "github.com/kvorum/kvorum/linearizability"
@@ -58,19 +59,29 @@ func acknowledgedWrite(o *lin.Operation) bool {
 	return o.Outcome == lin.Applied && o.Kind != lin.Get && o.Kind != lin.List
 }
 
-// counts are operations by outcome, and acknowledged writes.
-func (r *recorder) counts() (outcomes map[lin.Outcome]int, writes int) {
+// tallying also counts acknowledged writes: of those whose recorder it is, and no others.
+type tallying struct {
+	*recorder
+	writes *atomic.Int64
+}
+
+// Returned implements workload.Recorder.
+func (t tallying) Returned(number uint64, o *lin.Operation) {
+	t.recorder.Returned(number, o)
+	if acknowledgedWrite(o) {
+		t.writes.Add(1)
+	}
+}
+
+// counts are operations by outcome.
+func (r *recorder) counts() (outcomes map[lin.Outcome]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	outcomes = map[lin.Outcome]int{}
 	for i := range r.operations {
-		o := &r.operations[i]
-		outcomes[o.Outcome]++
-		if acknowledgedWrite(o) {
-			writes++
-		}
+		outcomes[r.operations[i].Outcome]++
 	}
-	return outcomes, writes
+	return outcomes
 }
 
 // history is what was recorded so far, with the changes of leaders.

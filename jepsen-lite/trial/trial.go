@@ -115,9 +115,9 @@ func ordeal(ctx context.Context, c Config, p system, crowd *crowd, rec *recorder
 		case all = <-struck:
 			over = true
 		case <-tell.C:
-			outcomes, writes := rec.counts()
+			outcomes := rec.counts()
 			c.Say("%6.1fs of %s: %d applied, %d not applied, %d unknown or under way; %d writes acknowledged", seconds(rec.now()), c.Time,
-				outcomes[lin.Applied], outcomes[lin.NotApplied], outcomes[lin.Unknown], writes)
+				outcomes[lin.Applied], outcomes[lin.NotApplied], outcomes[lin.Unknown], crowd.written.Load())
 		}
 	}
 	until = rec.now()
