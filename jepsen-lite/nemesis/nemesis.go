@@ -95,5 +95,7 @@ type Absent struct{ Family, Reason string }
 func Elsewhere() []Absent {
 	return []Absent{
 		{"clock", "stays with the simulator, because the wall clock of one process or container can't be moved without the machine's own: kvsim run --faults all has offsets, jumps, drift and freezes, each for one machine"},
+		{"member", "is not possible yet: the replicas of a shard are named when it is made, and can't be changed"},
+		{"slots", "is not possible yet: no slot moves to another shard, as the number of shards is given when the cluster is made"},
 	}
 }
