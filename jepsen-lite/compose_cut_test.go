@@ -21,7 +21,7 @@ func leaderIsNotHeard(ctx context.Context, t *testing.T, d *deployed) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	check(t, d.NetTools(ctx))
+	check(t, cluster.NetTools(ctx, projectFolder))
 	t.Logf("make nettools, and a trial of it: %s", time.Since(start).Round(100*time.Millisecond))
 	n := &dockernet.Network{Name: d.Project + "_cluster", Engine: d.Compose}
 	t.Cleanup(func() { check(t, n.Heal(context.WithoutCancel(ctx))) })

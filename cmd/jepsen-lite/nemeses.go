@@ -5,16 +5,20 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
+	"github.com/kvorum/kvorum/jepsen-lite/trial"
 )
 
-type nemesesCmd struct{}
+type nemesesCmd struct {
+	Target string `enum:"processes,compose" default:"processes" placeholder:"processes|compose" help:"What they would break (default ${default})."`
+}
 
 // Run lists them.
-func (nemesesCmd) Run(p *program) error {
+func (c *nemesesCmd) Run(p *program) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "FAMILY\tNAME\tNEEDS\tWHAT")
-	place := nemesis.Place{ThroughProxy: true, Replicas: replicas}
+	place := nemesis.Place{Containers: c.Target == trial.Compose, ThroughProxy: true, Replicas: replicas, Rules: nemesis.RulesAsked()}
 	for _, family := range nemesis.Families() {
 		for _, n := range nemesis.List() {
 			if n.Family != family {
@@ -27,11 +31,21 @@ func (nemesesCmd) Run(p *program) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", n.Family, n.Name, needs(n), what)
 		}
 	}
+	fmt.Fprintln(w)
+	for _, need := range nemesis.Needs() {
+		fmt.Fprintf(w, "%s:\t%s\n", need, need.Means())
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintln(p.stdout)
 	for _, a := range nemesis.Elsewhere() {
 		fmt.Fprintf(p.stdout, "%s: %s.\n", a.Family, a.Reason)
+	}
+	if place.Containers {
+		if err := cluster.EnginePossible(p.ctx); err != nil {
+			fmt.Fprintf(p.stdout, "None of it here: %v\n", err)
+		}
 	}
 	return nil
 }

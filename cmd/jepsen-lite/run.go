@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kvorum/kvorum/internal/rig"
@@ -40,7 +41,7 @@ const (
 
 // Run runs one trial.
 func (c *runCmd) Run(p *program) error {
-	config, err := c.plan()
+	config, err := c.plan(p)
 	if err != nil {
 		return usageError{err}
 	}
@@ -71,7 +72,7 @@ func (c *runCmd) Run(p *program) error {
 }
 
 // plan checks everything that can be refused before the start, and draws the schedule.
-func (c *runCmd) plan() (config trial.Config, err error) {
+func (c *runCmd) plan(p *program) (config trial.Config, err error) {
 	switch {
 	case c.Time < 5*time.Second || c.Time > 24*time.Hour:
 		return config, fmt.Errorf("--time %s: give at least 5s and at most 24h", c.Time)
@@ -102,7 +103,7 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 	if err := c.places(&config); err != nil {
 		return config, err
 	}
-	place := nemesis.Place{Containers: c.Target == trial.Compose, ThroughProxy: c.Through == trial.ThroughHAProxy, Replicas: replicas}
+	place, engine := c.place(p, config.Checkout)
 	if config.Nemeses, config.LeftOut, err = place.Select(c.Nemesis); err != nil {
 		return config, err
 	}
@@ -114,7 +115,27 @@ func (c *runCmd) plan() (config trial.Config, err error) {
 	if len(config.Nemeses) > 0 && len(config.Schedule.Strikes) == 0 {
 		return config, fmt.Errorf("--time %s has no room for a single strike of %s: give it more", c.Time, c.Nemesis)
 	}
-	return config, nil
+	return config, engine()
+}
+
+// place is where the run takes place. What takes long to find out is found out once: if rules can be written into the network of
+// containers, if a nemesis needs it, and, last of all, if there is an engine.
+func (c *runCmd) place(p *program, checkout string) (place nemesis.Place, engine func() error) {
+	place = nemesis.Place{Containers: c.Target == trial.Compose, ThroughProxy: c.Through == trial.ThroughHAProxy, Replicas: replicas}
+	engine = sync.OnceValue(func() error {
+		if !place.Containers {
+			return nil
+		}
+		return cluster.EnginePossible(p.ctx)
+	})
+	place.Rules = sync.OnceValue(func() error {
+		if err := engine(); err != nil {
+			return err
+		}
+		p.say("trying rules for a container's network; their image is made if it is not there")
+		return cluster.NetTools(p.ctx, checkout)
+	})
+	return place, engine
 }
 
 // places finds the files of the outside: the program, HAProxy and its configuration.
@@ -138,9 +159,6 @@ func (c *runCmd) places(config *trial.Config) error {
 	}
 	config.HAProxy, config.Checkout = cmp.Or(c.HAProxy, filepath.Join(root, "haproxy")), root
 	if c.Target == trial.Compose {
-		if _, err := exec.LookPath("docker"); err != nil {
-			return fmt.Errorf("--target compose needs Docker: %w", err)
-		}
 		return nil
 	}
 	if c.Through != trial.ThroughHAProxy {

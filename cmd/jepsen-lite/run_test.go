@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,9 +18,12 @@ import (
 // anything is built or made.
 func TestRefusedBeforeTheStart(t *testing.T) {
 	t.Chdir("../..") // the default folder would be made there
-	foreign := t.TempDir()
-	if err := os.WriteFile(filepath.Join(foreign, "precious"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent")
+	foreign, earlier := t.TempDir(), t.TempDir() // nobody knows whose; of a run
+	for _, name := range []string{filepath.Join(foreign, "precious"), filepath.Join(earlier, trial.Mark), filepath.Join(earlier, "precious")} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct{ args, want string }{
 		{"run --time 1s", "at least 5s"},
@@ -39,6 +45,9 @@ func TestRefusedBeforeTheStart(t *testing.T) {
 		{"run --nemesis restart-rolling --time 6s --through nodes", "no room"},
 		{"run --kvorum /does/not/exist --through nodes", "no such file"},
 		{"run --through nodes --out " + foreign, "name another with --out"},
+		{"run --target compose --nemesis kill --out " + earlier, "containers can't be run here"},
+		{"run --target compose --nemesis partition --out " + earlier, "containers can't be run here"},
+		{"run --target compose --out " + earlier, "containers can't be run here"},
 		{"run nonsense", "unexpected argument"},
 		{"nonsense", "unexpected argument"},
 	} {
@@ -50,6 +59,35 @@ func TestRefusedBeforeTheStart(t *testing.T) {
 	if _, err := os.Stat("jepsen-lite-1"); err == nil {
 		t.Error("a folder was made for a run that was refused")
 	}
+	if _, err := os.Stat(filepath.Join(earlier, "precious")); err != nil {
+		t.Errorf("a run that was refused took the folder of an earlier one: %v", err)
+	}
+}
+
+// TestNoRulesForContainers: with an engine whose kernel knows no rules, what needs them is left out of all, and refused by name.
+func TestNoRulesForContainers(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("no make, by which the image would be made")
+	}
+	bin := t.TempDir()
+	docker := "#!/bin/sh\nif [ \"$1\" = run ]; then echo the kernel knows no nft; exit 1; fi\n"
+	if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(docker), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	c := runCmd{Target: trial.Compose, Nemesis: "all", Time: 600e9, Rate: 1, Clients: 3}
+	config, err := c.plan(quiet(t))
+	if err != nil || !strings.Contains(config.LeftOut["partition-one"], "knows no nft") || config.LeftOut["link-loss"] == "" || config.LeftOut["kill-one"] != "" {
+		t.Errorf("%v, left out %v", err, config.LeftOut)
+	}
+	c.Nemesis = "link-loss"
+	if _, err := c.plan(quiet(t)); err == nil || !strings.Contains(err.Error(), "knows no nft") {
+		t.Errorf("by name: %v", err)
+	}
+}
+
+func quiet(t *testing.T) *program {
+	return &program{ctx: t.Context(), stdout: io.Discard, stderr: io.Discard}
 }
 
 // TestHAProxyIsMissing: asked for by name it is refused; not asked for, the run goes to the nodes and leaves out what needs it.
@@ -67,7 +105,7 @@ func TestHAProxyIsMissing(t *testing.T) {
 		}
 	}
 	c := runCmd{Target: trial.Processes, Nemesis: "all", Time: 600e9, Rate: 1, Clients: 3, Kvorum: program}
-	config, err := c.plan()
+	config, err := c.plan(quiet(t))
 	if err != nil || config.Through != trial.ThroughNodes || config.LeftOut["proxy-kill"] == "" {
 		t.Errorf("%v: through %s, left out %v", err, config.Through, config.LeftOut)
 	}
@@ -95,9 +133,42 @@ func TestNemesesAreListed(t *testing.T) {
 	if !strings.Contains(out.String(), "clock: stays with the simulator, because") {
 		t.Errorf("nothing of clocks in\n%s", &out)
 	}
+	for _, need := range nemesis.Needs() {
+		if need.Means() == "" || !strings.Contains(out.String(), need.Means()) {
+			t.Errorf("what %s is does not stand in\n%s", need, &out)
+		}
+	}
+	for _, n := range nemesis.List() {
+		for _, need := range n.Needs {
+			if !slices.Contains(nemesis.Needs(), need) {
+				t.Errorf("%s needs %s, of which nothing is said", n.Name, need)
+			}
+		}
+	}
 	out.Reset()
 	if code := run(t.Context(), nil, &out, &err); code != 0 || !strings.Contains(out.String(), "Exit codes:") {
 		t.Errorf("help: code %d\n%s", code, &out)
+	}
+}
+
+// TestNemesesOfContainers: what containers can't have is said to be missing there, what only they have is not, and that there is no
+// engine is said once.
+func TestNemesesOfContainers(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent")
+	list := func(args ...string) string {
+		var out, err bytes.Buffer
+		if code := run(t.Context(), append([]string{"nemeses"}, args...), &out, &err); code != 0 {
+			t.Errorf("code %d\n%s", code, &err)
+		}
+		return out.String()
+	}
+	const unplugs, engine = "(not here: it needs --target compose)", "None of it here: containers can't be run here"
+	if text := list(); !strings.Contains(text, unplugs) || strings.Contains(text, engine) {
+		t.Errorf("of processes:\n%s", text)
+	}
+	text := list("--target", "compose")
+	if strings.Contains(text, unplugs) || !strings.Contains(text, "(not here: it needs --target processes)") || strings.Count(text, engine) != 1 {
+		t.Errorf("of containers:\n%s", text)
 	}
 }
 

@@ -3,19 +3,13 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/kvorum/kvorum/jepsen-lite/dockernet"
 )
-
-// ErrNoDocker: there is no engine, or no compose, that could be asked.
-var ErrNoDocker = errors.New("containers can't be run here")
 
 // Compose is the deployment of docker-compose.yml under a project name and ports of its own.
 type Compose struct {
@@ -30,15 +24,9 @@ type Compose struct {
 
 // NewCompose starts nothing. folder holds docker-compose.yml.
 func NewCompose(ctx context.Context, folder, project string) (*Compose, error) {
-	if out, err := exec.CommandContext(ctx, "docker", "info", "-f", "{{.ServerVersion}}").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w: docker info: %w: %s", ErrNoDocker, err, out)
-	}
-	command := []string{"docker", "compose"}
-	if exec.CommandContext(ctx, "docker", "compose", "version").Run() != nil {
-		if _, err := exec.LookPath("docker-compose"); err != nil {
-			return nil, fmt.Errorf("%w: neither docker compose nor docker-compose", ErrNoDocker)
-		}
-		command = []string{"docker-compose"}
+	command, err := findCompose(ctx)
+	if err != nil {
+		return nil, err
 	}
 	ports, err := freePorts(3)
 	if err != nil {
@@ -82,15 +70,6 @@ func (c *Compose) Nodes() []string {
 // Images runs `make images`.
 func (c *Compose) Images(ctx context.Context) (string, error) {
 	return c.run(ctx, c.env, "make", "--no-print-directory", "images")
-}
-
-// NetTools runs `make nettools`, and finds out if rules can be written with that image.
-func (c *Compose) NetTools(ctx context.Context) error {
-	if _, err := c.run(ctx, c.env, "make", "--no-print-directory", "nettools"); err != nil {
-		return err
-	}
-	_, err := c.Docker(ctx, "run", "--rm", "--network", "none", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN", dockernet.Image, "nft", "add table ip kvorum; delete table ip kvorum")
-	return err
 }
 
 // Do runs a compose command on the project, such as "stop", "s0n0".

@@ -46,7 +46,7 @@ func (n *Network) Lose(ctx context.Context, perMill int, links ...netns.Link) (*
 	f := &Fault{Links: slices.Clone(links), PerMill: perMill, network: n, at: ends(links)}
 	f.table = fmt.Sprintf("kvorum_%d", n.begin(f))
 	err = each(f.at, func(_ int, member string) error {
-		_, err := n.in(ctx, member, "nft -f - <<'RULES'\n"+f.rules(member, addresses)+"RULES\n")
+		_, err := n.in(ctx, member, f.write(member, addresses))
 		return err
 	})
 	if err != nil {
@@ -79,6 +79,11 @@ func (n *Network) addresses(ctx context.Context, links []netns.Link) (map[string
 		}
 	}
 	return addresses, nil
+}
+
+// write is the script that brings the member's rules into force.
+func (f *Fault) write(member string, addresses map[string]string) string {
+	return "nft -f - <<'RULES'\n" + f.rules(member, addresses) + "RULES\n"
 }
 
 // rules are one table, which comes into force as a whole. What the first chain drops does not reach the second.

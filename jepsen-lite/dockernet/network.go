@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -12,20 +11,6 @@ import (
 
 // Image is what the rules are written with. `make nettools` makes it.
 const Image = "kvorum/nettools:local"
-
-// ErrNoTools: there is no Image, and it can't be made here.
-var ErrNoTools = errors.New("no image " + Image)
-
-// Possible is an error of ErrNoTools if neither the image nor what it is made with is there.
-func Possible() error {
-	if exec.Command("docker", "image", "inspect", Image).Run() == nil {
-		return nil
-	}
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("%w, and to make it from Debian packages: %w", ErrNoTools, err)
-	}
-	return nil
-}
 
 // Engine runs docker commands.
 type Engine interface {
@@ -85,12 +70,18 @@ func (n *Network) in(ctx context.Context, member, script string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	out, err := n.Engine.Pipe(ctx, script, "run", "--rm", "-i", "--network", "container:"+id, "--label", Label+"="+n.Name,
-		"--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--security-opt", "no-new-privileges", "--read-only", Image, "sh", "-eu")
+	out, err := n.Engine.Pipe(ctx, script, oneShot("container:"+id, n.Name)...)
 	if err != nil {
 		err = fmt.Errorf("in the network of %s: %w", member, err)
 	}
 	return out, err
+}
+
+// oneShot is the docker command that runs a shell script, its input, in a network, may configure that and nothing else, and leaves
+// nothing behind.
+func oneShot(network, label string) []string {
+	return []string{"run", "--rm", "-i", "--network", network, "--label", Label + "=" + label,
+		"--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--security-opt", "no-new-privileges", "--read-only", Image, "sh", "-eu"}
 }
 
 // mend runs a script that undoes something. Where the container has ended, its network has ended with it.

@@ -39,12 +39,16 @@ func (n *Network) Slow(ctx context.Context, member string, kilobits int) (*Slow,
 	s := &Slow{Member: member, network: n}
 	s.device = fmt.Sprintf("device=$(ip -o -4 addr | awk -v address=%s/ 'index($4, address) == 1 {print $2}')\n", address)
 	n.begin(s)
-	burst := max(kilobits*1000/8/100, 4000) // bytes: what 10 ms carry, and at least two packets
-	add := fmt.Sprintf("%s qdisc replace dev $device root tbf rate %dkbit burst %d latency %s\n", tc, kilobits, burst, longestWait)
-	if _, err := n.in(ctx, member, s.device+add); err != nil {
+	if _, err := n.in(ctx, member, s.device+slowDown("$device", kilobits)); err != nil {
 		return nil, errors.Join(err, s.Heal(ctx))
 	}
 	return s, nil
+}
+
+// slowDown puts the queue before a device.
+func slowDown(device string, kilobits int) string {
+	burst := max(kilobits*1000/8/100, 4000) // bytes: what 10 ms carry, and at least two packets
+	return fmt.Sprintf("%s qdisc replace dev %s root tbf rate %dkbit burst %d latency %s\n", tc, device, kilobits, burst, longestWait)
 }
 
 // Held says how many packets found the link too slow and had to wait or were dropped.

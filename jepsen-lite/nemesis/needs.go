@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	"github.com/kvorum/kvorum/jepsen-lite/dockernet"
@@ -17,21 +18,48 @@ type Need string
 
 // Needs.
 const (
-	Linux   Need = "linux"   // /proc, which tells if a process really stands still
-	FUSE    Need = "fuse"    // a file system of our own under the data
-	HAProxy Need = "haproxy" // in front, with the clients going through it
-	Engine  Need = "engine"  // of containers, which can unplug them
-	Process Need = "process" // that signals reach within milliseconds, which an engine's do not
-
-	OwnNetwork Need = "network" // for each node, in which single directions can be cut and links be bad
+	Linux      Need = "linux"
+	FUSE       Need = "fuse"
+	HAProxy    Need = "haproxy"
+	Engine     Need = "engine"
+	Process    Need = "process"
+	OwnNetwork Need = "network"
 )
+
+// Needs are all of them.
+func Needs() []Need { return []Need{Linux, FUSE, HAProxy, Engine, Process, OwnNetwork} }
+
+// Means says what the need is, for people.
+func (n Need) Means() string {
+	return map[Need]string{
+		Linux:      "Linux's /proc, which tells if a process really stands still; of a container the engine tells",
+		FUSE:       "a file system of our own under the data of processes: /dev/fuse, and root or the package fuse3",
+		HAProxy:    "HAProxy in front, with the clients going through it (--through haproxy; in containers always)",
+		Engine:     "containers, which their engine can unplug (--target compose)",
+		Process:    "processes, which signals reach within milliseconds; an engine's do not (--target processes)",
+		OwnNetwork: "a network for each node, in which single directions can be cut: of processes root and the packages iproute2, nftables and util-linux; of containers a kernel with nftables and an image that is made when it is needed",
+	}[n]
+}
 
 // Place is where a run takes place.
 type Place struct {
 	Containers   bool // not processes
 	ThroughProxy bool // the clients go through HAProxy
 	Replicas     int  // of a shard; 0: not known yet
+	// Rules finds out if rules can be written into the network of containers, and may make what that takes. It is asked when a chosen
+	// nemesis needs it; nil: dockernet.Possible, which makes nothing.
+	Rules func() error
 }
+
+func (p Place) rules() error {
+	if p.Rules == nil {
+		return dockernet.Possible()
+	}
+	return p.Rules()
+}
+
+// RulesAsked is for Place.Rules: it asks dockernet.Possible, which runs a container, no more than once.
+func RulesAsked() func() error { return sync.OnceValue(dockernet.Possible) }
 
 // Missing says why the need isn't met here, "" if it is.
 func (p Place) Missing(n Need) string {
@@ -40,7 +68,7 @@ func (p Place) Missing(n Need) string {
 		case FUSE, Process:
 			return "needs --target processes"
 		case OwnNetwork:
-			if err := dockernet.Possible(); err != nil {
+			if err := p.rules(); err != nil {
 				return "needs to write rules into the containers' network: " + err.Error()
 			}
 			return ""

@@ -1,11 +1,10 @@
 package nemesis
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/kvorum/kvorum/jepsen-lite/dockernet"
 )
 
 func names(all []Nemesis) (list []string) {
@@ -37,7 +36,7 @@ func TestSelect(t *testing.T) {
 		}
 	}
 	for list, want := range map[string]string{
-		"nonsense": "jepsen-lite nemeses", "kill,nonsense": "nonsense", "all,nonsense": "nonsense", "": "no nemesis", "clock": "simulator", "proxy-kill": "--through haproxy", "mixture": "can't be done here",
+		"nonsense": "jepsen-lite nemeses", "kill,nonsense": "nonsense", "all,nonsense": "nonsense", "": "no nemesis", "clock": "simulator", "member": "not possible yet", "slots": "not possible yet", "proxy-kill": "--through haproxy", "mixture": "can't be done here",
 	} {
 		if chosen, _, err := place.Select(list); err == nil || !strings.Contains(err.Error(), want) && !strings.Contains(err.Error(), "not installed") {
 			t.Errorf("%q: %v, %v, want an error with %q", list, names(chosen), err, want)
@@ -72,18 +71,21 @@ func TestAllLeavesOutWithAReason(t *testing.T) {
 
 // TestContainers can be broken in every way but by their disks and by signals in quick succession, and only they be unplugged.
 func TestContainers(t *testing.T) {
-	chosen, leftOut, err := Place{Containers: true, ThroughProxy: true, Replicas: 3}.Select("all")
-	for _, n := range List() {
-		possible := !slices.Contains(n.Needs, FUSE) && !slices.Contains(n.Needs, Process) && n.Replicas <= 3
-		if slices.Contains(n.Needs, OwnNetwork) && dockernet.Possible() != nil {
-			possible = false
+	for _, rules := range []error{nil, errors.New("no rules here")} {
+		place := Place{Containers: true, ThroughProxy: true, Replicas: 3, Rules: func() error { return rules }}
+		chosen, leftOut, err := place.Select("all")
+		for _, n := range List() {
+			possible := !slices.Contains(n.Needs, FUSE) && !slices.Contains(n.Needs, Process) && n.Replicas <= 3
+			if slices.Contains(n.Needs, OwnNetwork) && rules != nil {
+				possible = false
+			}
+			if slices.Contains(names(chosen), n.Name) != possible || (leftOut[n.Name] == "") != possible {
+				t.Errorf("%s: left out %q", n.Name, leftOut[n.Name])
+			}
 		}
-		if slices.Contains(names(chosen), n.Name) != possible || (leftOut[n.Name] == "") != possible {
-			t.Errorf("%s: left out %q", n.Name, leftOut[n.Name])
+		if err != nil || !slices.Contains(names(chosen), "unplug-one") || !slices.Contains(names(chosen), "proxy-reload") {
+			t.Errorf("%v, %v", names(chosen), err)
 		}
-	}
-	if err != nil || !slices.Contains(names(chosen), "unplug-one") || !slices.Contains(names(chosen), "proxy-reload") {
-		t.Errorf("%v, %v", names(chosen), err)
 	}
 	if _, _, err := (Place{}).Select("unplug"); err == nil || !strings.Contains(err.Error(), "--target compose") {
 		t.Errorf("of processes: %v", err)

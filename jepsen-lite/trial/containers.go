@@ -30,7 +30,6 @@ type containers struct {
 	closed bool
 
 	network *dockernet.Network
-	rules   bool // will be written into it
 }
 
 const (
@@ -45,7 +44,7 @@ func newContainers(ctx context.Context, c Config) (*containers, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &containers{logs: filepath.Join(out, logFolder), data: filepath.Join(out, dataFolder), rules: c.needs(nemesis.OwnNetwork)}
+	s := &containers{logs: filepath.Join(out, logFolder), data: filepath.Join(out, dataFolder)}
 	if err := errors.Join(os.MkdirAll(s.logs, 0o755), os.MkdirAll(s.data, 0o755)); err != nil {
 		return nil, err
 	}
@@ -67,11 +66,6 @@ func (s *containers) prepare(ctx context.Context) error {
 	defer cancel()
 	if _, err := s.Images(ctx); err != nil {
 		return err
-	}
-	if s.rules {
-		if err := s.NetTools(ctx); err != nil {
-			return err
-		}
 	}
 	_, err := s.Do(ctx, "build", s.Nodes()[0])
 	return err
