@@ -68,7 +68,20 @@ func (c *runCmd) Run(p *program) error {
 	if r == nil {
 		return err
 	}
-	return errors.Join(err, p.finish(config, r))
+	return p.over(config, r, err)
+}
+
+// over tells what the run came to, and before that what of it could not be written: the verdict decides the exit code, and a good one
+// whose files are not all there is worth less.
+func (p *program) over(c trial.Config, r *trial.Result, unwritten error) error {
+	if unwritten != nil {
+		p.say("jepsen-lite: the folder is not whole: %v", unwritten)
+	}
+	err := p.finish(c, r)
+	if err == nil && unwritten != nil {
+		return verdictError{exitUndecided}
+	}
+	return err
 }
 
 // plan checks everything that can be refused before the start, and draws the schedule.

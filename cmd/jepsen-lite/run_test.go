@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -169,6 +170,23 @@ func TestNemesesOfContainers(t *testing.T) {
 	text := list("--target", "compose")
 	if strings.Contains(text, unplugs) || !strings.Contains(text, "(not here: it needs --target processes)") || strings.Count(text, engine) != 1 {
 		t.Errorf("of containers:\n%s", text)
+	}
+}
+
+// TestUnwrittenFolder: that a file of the run could not be written is told whatever the verdict, and before it.
+func TestUnwrittenFolder(t *testing.T) {
+	for v, want := range map[trial.Verdict]int{trial.Linearizable: exitUndecided, trial.Violation: exitViolation, trial.Vacuous: exitUndecided} {
+		var out, text bytes.Buffer
+		p := &program{ctx: t.Context(), stdout: &out, stderr: &text}
+		err := p.over(trial.Config{}, &trial.Result{Verdict: v}, errors.New("no space left on device"))
+		var verdict verdictError
+		if !errors.As(err, &verdict) || verdict.code != want {
+			t.Errorf("%s: %v, want code %d", v, err, want)
+		}
+		told, judged := strings.Index(text.String(), "no space left on device"), strings.Index(text.String(), string(v)+": ")
+		if told < 0 || judged < told || !strings.Contains(out.String(), `"verdict":"`+string(v)+`"`) {
+			t.Errorf("%s:\n%s%s", v, &text, &out)
+		}
 	}
 }
 
