@@ -28,13 +28,16 @@ const description = `Breaks a real kvorum cluster under the load of its own clie
 
     jepsen-lite run                                     # a minute of everything that this machine can do
     jepsen-lite run --nemesis kill,pause-leader --time 5m --seed 7
+    jepsen-lite sum jepsen-lite-1 jepsen-lite-7         # what several runs came to together
     jepsen-lite nemeses                                 # what there is, and what it needs
 
 Exit codes:
   0  linearizable
-  1  violation: of linearizability, or a node that ended unasked or did not come back
+  1  violation: of linearizability, or of another promise: a node ended unasked or did not come back, replicas hold different states,
+     a list lost an element
   2  wrong usage, or not possible here
-  3  undecided, too few acknowledged writes, or a nemesis that is not known to have taken effect`
+  3  undecided or interrupted, the two methods contradict each other, too few acknowledged writes, a nemesis that is not known to have
+     taken effect, or a folder that could not be written whole`
 
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Run one trial of a fresh cluster."`
