@@ -102,14 +102,17 @@ func (p Place) Missing(n Need) string {
 	return ""
 }
 
-// MissingFor gives the reason why the nemesis can't be carried out here, "" if it can.
+// MissingFor gives the reason why the nemesis can't be carried out here, "" if it can. What no machine has comes first.
 func (p Place) MissingFor(n Nemesis) string {
+	if reason := p.tooSmallFor(n); reason != "" {
+		return reason
+	}
 	for _, need := range n.Needs {
 		if reason := p.Missing(need); reason != "" {
 			return reason
 		}
 	}
-	return p.tooSmallFor(n)
+	return ""
 }
 
 // tooSmallFor gives the reason if the shards have too few replicas for the nemesis.
