@@ -2,7 +2,6 @@ package dockernet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,7 +44,7 @@ func (n *Network) Lose(ctx context.Context, perMill int, links ...netns.Link) (*
 	}
 	f := &Fault{Links: slices.Clone(links), PerMill: perMill, network: n, at: ends(links)}
 	f.table = fmt.Sprintf("kvorum_%d", n.begin(f))
-	err = each(f.at, func(_ int, member string) error {
+	err = each(f.at, func(member string) error {
 		_, err := n.in(ctx, member, f.write(member, addresses))
 		return err
 	})
@@ -88,17 +87,13 @@ func (f *Fault) write(member string, addresses map[string]string) string {
 
 // rules are one table, which comes into force as a whole. What the first chain drops does not reach the second.
 func (f *Fault) rules(member string, addresses map[string]string) string {
-	some := ""
-	if f.PerMill < 1000 {
-		some = fmt.Sprintf("numgen random mod 1000 < %d ", f.PerMill)
-	}
 	var counters, drop, pass strings.Builder
 	for i, l := range f.Links {
 		if l.To != member {
 			continue
 		}
 		fmt.Fprintf(&counters, "\tcounter dropped%d {}\n\tcounter passed%d {}\n", i, i)
-		fmt.Fprintf(&drop, "\t\tip saddr %s %scounter name dropped%d drop\n", addresses[l.From], some, i)
+		fmt.Fprintf(&drop, "\t\tip saddr %s %scounter name dropped%d drop\n", addresses[l.From], netns.Chance(f.PerMill), i)
 		fmt.Fprintf(&pass, "\t\tip saddr %s counter name passed%d\n", addresses[l.From], i)
 	}
 	return fmt.Sprintf("table ip %s {\n%s\tchain cut {\n\t\ttype filter hook input priority 0; policy accept;\n%s\t}\n"+
@@ -119,7 +114,7 @@ func (f *Fault) Counts(ctx context.Context) ([]Count, error) {
 // count reads all counters, and then does something more in the same networks.
 func (f *Fault) count(ctx context.Context, then string) ([]Count, error) {
 	counts := make([]Count, len(f.Links))
-	err := each(f.at, func(_ int, member string) error {
+	err := each(f.at, func(member string) error {
 		text, err := f.network.in(ctx, member, "nft -j list counters table ip "+f.table+"\n"+then)
 		if err != nil {
 			return err
@@ -131,22 +126,9 @@ func (f *Fault) count(ctx context.Context, then string) ([]Count, error) {
 
 // read fills in the links that end at the member, and no other.
 func (f *Fault) read(member, text string, counts []Count) error {
-	var list struct {
-		Nftables []struct {
-			Counter *struct {
-				Name    string
-				Packets int64
-			}
-		}
-	}
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return fmt.Errorf("nft list counters: %w", err)
-	}
-	packets := map[string]int64{}
-	for _, item := range list.Nftables {
-		if item.Counter != nil {
-			packets[item.Counter.Name] = item.Counter.Packets
-		}
+	packets, err := netns.Packets(text)
+	if err != nil {
+		return err
 	}
 	for i, l := range f.Links {
 		if l.To != member {
@@ -174,7 +156,7 @@ func (f *Fault) Heal(ctx context.Context) error {
 	counts, err := f.count(ctx, remove)
 	if err == nil {
 		f.last = counts
-	} else if err = each(f.at, func(_ int, member string) error { return f.network.mend(ctx, member, remove) }); err != nil {
+	} else if err = each(f.at, func(member string) error { return f.network.mend(ctx, member, remove) }); err != nil {
 		return err
 	}
 	f.healed = true

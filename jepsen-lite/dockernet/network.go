@@ -116,11 +116,11 @@ func (n *Network) address(ctx context.Context, member string) (string, error) {
 }
 
 // each does something for all members at the same time.
-func each(members []string, do func(i int, member string) error) error {
+func each(members []string, do func(member string) error) error {
 	errs := make([]error, len(members))
 	var done sync.WaitGroup
 	for i, m := range members {
-		done.Go(func() { errs[i] = do(i, m) })
+		done.Go(func() { errs[i] = do(m) })
 	}
 	done.Wait()
 	return errors.Join(errs...)

@@ -40,8 +40,12 @@ func Possible() error {
 func Try(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, tryWithin)
 	defer cancel()
+	queue, err := netns.Queue(128)
+	if err != nil {
+		return err
+	}
 	f := &Fault{Links: []netns.Link{{From: "there", To: "here"}}, PerMill: 500, table: "kvorum_trial"}
-	script := f.write("here", map[string]string{"there": "192.0.2.1"}) + "nft -j list counters table ip " + f.table + "\n" + slowDown("lo", 128)
+	script := f.write("here", map[string]string{"there": "192.0.2.1"}) + "nft -j list counters table ip " + f.table + "\n" + slowDown("lo", queue)
 	cmd := exec.CommandContext(ctx, "docker", oneShot("none", "trial")...)
 	cmd.Stdin = strings.NewReader(script)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -2,10 +2,12 @@ package dockernet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+
+	"github.com/kvorum/kvorum/jepsen-lite/netns"
 )
 
 // Slow is a member that sends only so much, to whomever, until it is healed. Packets wait in a queue, those that find it full are
@@ -21,16 +23,14 @@ type Slow struct {
 	healed bool
 }
 
-// longestWait is what the queue holds at the link's rate.
-const longestWait = "500ms"
-
 // tc stands with its folder, for busybox's shell prefers a tc of its own.
 const tc = "/usr/sbin/tc"
 
 // Slow lets the member send so many kilobits per second.
 func (n *Network) Slow(ctx context.Context, member string, kilobits int) (*Slow, error) {
-	if kilobits < 1 || kilobits > 10_000_000 {
-		return nil, fmt.Errorf("dockernet: %d kilobits per second", kilobits)
+	queue, err := netns.Queue(kilobits)
+	if err != nil {
+		return nil, err
 	}
 	address, err := n.address(ctx, member)
 	if err != nil {
@@ -39,16 +39,15 @@ func (n *Network) Slow(ctx context.Context, member string, kilobits int) (*Slow,
 	s := &Slow{Member: member, network: n}
 	s.device = fmt.Sprintf("device=$(ip -o -4 addr | awk -v address=%s/ 'index($4, address) == 1 {print $2}')\n", address)
 	n.begin(s)
-	if _, err := n.in(ctx, member, s.device+slowDown("$device", kilobits)); err != nil {
+	if _, err := n.in(ctx, member, s.device+slowDown("$device", queue)); err != nil {
 		return nil, errors.Join(err, s.Heal(ctx))
 	}
 	return s, nil
 }
 
 // slowDown puts the queue before a device.
-func slowDown(device string, kilobits int) string {
-	burst := max(kilobits*1000/8/100, 4000) // bytes: what 10 ms carry, and at least two packets
-	return fmt.Sprintf("%s qdisc replace dev %s root tbf rate %dkbit burst %d latency %s\n", tc, device, kilobits, burst, longestWait)
+func slowDown(device string, queue []string) string {
+	return fmt.Sprintf("%s qdisc replace dev %s root %s\n", tc, device, strings.Join(queue, " "))
 }
 
 // Held says how many packets found the link too slow and had to wait or were dropped.
@@ -66,19 +65,8 @@ func (s *Slow) held(ctx context.Context, then string) (packets int64, err error)
 	if err != nil {
 		return 0, err
 	}
-	var queues []struct {
-		Kind       string
-		Overlimits int64
-	}
-	if err := json.Unmarshal([]byte(text), &queues); err != nil {
-		return 0, fmt.Errorf("tc qdisc show: %w", err)
-	}
-	for _, q := range queues {
-		if q.Kind == "tbf" {
-			packets += q.Overlimits
-		}
-	}
-	return packets, nil
+	held, err := netns.Queued(text)
+	return held.Packets, err
 }
 
 // remove fails only if the queue is there afterwards. Nothing of it is on standard output.

@@ -2,7 +2,6 @@ package netns
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,12 +79,8 @@ func (n *Network) enforce(ctx context.Context, faults []*Fault, forget *Fault) e
 	fmt.Fprintf(&script, "flush chain %s\n", chain)
 	for _, f := range faults {
 		for i, l := range f.Links {
-			some := ""
-			if f.PerMill < 1000 {
-				some = fmt.Sprintf("numgen random mod 1000 < %d ", f.PerMill)
-			}
 			fmt.Fprintf(&script, "add counter bridge kvorum %s\n", f.counter(i)) // no matter if it is there
-			fmt.Fprintf(&script, "add rule %s iifname %q oifname %q ether type ip %scounter name %q drop\n", chain, n.port[l.From], n.port[l.To], some, f.counter(i))
+			fmt.Fprintf(&script, "add rule %s iifname %q oifname %q ether type ip %scounter name %q drop\n", chain, n.port[l.From], n.port[l.To], Chance(f.PerMill), f.counter(i))
 		}
 	}
 	if forget != nil {
@@ -114,29 +109,16 @@ func (f *Fault) count(ctx context.Context) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Nftables []struct {
-			Counter *struct {
-				Name    string
-				Packets int64
-			}
-		}
-	}
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return nil, fmt.Errorf("nft list counters: %w", err)
+	packets, err := Packets(text)
+	if err != nil {
+		return nil, err
 	}
 	counts := make([]int64, len(f.Links))
-	found := 0
-	for _, item := range list.Nftables {
-		for i := range counts {
-			if item.Counter != nil && item.Counter.Name == f.counter(i) {
-				counts[i] = item.Counter.Packets
-				found++
-			}
+	for i, l := range f.Links {
+		var is bool
+		if counts[i], is = packets[f.counter(i)]; !is {
+			return nil, fmt.Errorf("netns: the counter of %v is not there", l)
 		}
-	}
-	if found != len(counts) {
-		return nil, fmt.Errorf("netns: %d of %d counters are there", found, len(counts))
 	}
 	return counts, nil
 }

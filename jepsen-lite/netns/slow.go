@@ -2,7 +2,6 @@ package netns
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,9 +23,6 @@ type Held struct {
 	Dropped int64
 }
 
-// longestWait is what the queue holds at the link's rate.
-const longestWait = "500ms"
-
 // Slow lets the member's cable carry so many kilobits per second.
 func (n *Network) Slow(ctx context.Context, member string, kilobits int) (*Slow, error) {
 	if err := n.known(member); err != nil {
@@ -37,15 +33,14 @@ func (n *Network) Slow(ctx context.Context, member string, kilobits int) (*Slow,
 	if slices.ContainsFunc(n.slow, func(s *Slow) bool { return s.Member == member }) {
 		return nil, fmt.Errorf("netns: %s is slow already", member)
 	}
-	if kilobits < 1 || kilobits > 10_000_000 {
-		return nil, fmt.Errorf("netns: %d kilobits per second", kilobits)
+	queue, err := Queue(kilobits)
+	if err != nil {
+		return nil, err
 	}
 	s := &Slow{Member: member, network: n}
 	n.slow = append(n.slow, s)
-	burst := max(kilobits*1000/8/100, 4000) // bytes: what 10 ms carry, and at least two packets
 	return s, s.eachEnd(func(prefix []string, device string) error {
-		_, err := run(ctx, "", prefix[0], append(prefix[1:], "tc", "qdisc", "replace", "dev", device, "root", "tbf",
-			"rate", fmt.Sprintf("%dkbit", kilobits), "burst", fmt.Sprint(burst), "latency", longestWait)...)
+		_, err := run(ctx, "", prefix[0], append(append(prefix[1:], "tc", "qdisc", "replace", "dev", device, "root"), queue...)...)
 		return err
 	})
 }
@@ -78,20 +73,10 @@ func (s *Slow) held(ctx context.Context) (Held, error) {
 		if err != nil {
 			return err
 		}
-		var queues []struct {
-			Kind              string
-			Drops, Overlimits int64
-		}
-		if err := json.Unmarshal([]byte(text), &queues); err != nil {
-			return fmt.Errorf("tc qdisc show: %w", err)
-		}
-		for _, q := range queues {
-			if q.Kind == "tbf" {
-				h.Packets += q.Overlimits
-				h.Dropped += q.Drops
-			}
-		}
-		return nil
+		here, err := Queued(text)
+		h.Packets += here.Packets
+		h.Dropped += here.Dropped
+		return err
 	})
 	return h, err
 }
