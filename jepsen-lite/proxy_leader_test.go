@@ -172,8 +172,7 @@ func (p *proxied) nextLeader(ctx context.Context, t *testing.T, killed *cluster.
 func TestRepeatedWritesAreSeen(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	p := newProxied(t)
-	check(t, p.h.Replace("    http-request disable-l7-retry unless read\n", ""))
-	check(t, p.h.Replace("    option http-server-close\n", "    option http-server-close\n    retry-on all-retryable-errors\n"))
+	check(t, cluster.SendsAgain(p.h.Folder))
 	p.start(ctx, t)
 	w := startCounted(ctx, "http://"+p.h.Front.API, 2*countedWriters, 0, 1, 2)
 	n := p.killUntilRepeated(ctx, t, w, 40)
