@@ -3,6 +3,7 @@
 package jepsenlite
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -184,29 +185,50 @@ func (p *proxied) ab(ctx context.Context, t *testing.T, program string) {
 	body := filepath.Join(t.TempDir(), "body")
 	check(t, os.WriteFile(body, []byte("value"), 0o600))
 	before := p.revision(ctx, t)
-	cmd := exec.CommandContext(ctx, program, "-n", strconv.Itoa(abRequests), "-c", "8", "-k", "-r", "-s", "30", "-u", body, "-T", "application/octet-stream", "http://"+p.h.Front.API+"/v1/kv/"+abKey)
+	cmd := exec.CommandContext(ctx, program, "-v", "4", "-n", strconv.Itoa(abRequests), "-c", "8", "-k", "-r", "-s", "30", "-u", body, "-T", "application/octet-stream", "http://"+p.h.Front.API+"/v1/kv/"+abKey)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	check(t, cmd.Start())
 	p.killOnce(ctx, t, 2, func() int { return int(p.revision(ctx, t) - before) }, 100)
 	check(t, cmd.Wait())
-	count := func(what string) int {
-		match := regexp.MustCompile(what + ` *([0-9.]+)`).FindStringSubmatch(out.String())
-		if match == nil {
-			return 0
-		}
-		n, err := strconv.ParseFloat(match[1], 64)
-		check(t, err)
-		return int(n)
-	}
 	executed := int(p.revision(ctx, t) - before)
-	// ab takes a connection that ends without a word for a reply without a body; only whole replies keep a connection alive.
-	refused, unanswered := count("Non-2xx responses:"), abRequests-count("Keep-Alive requests:")
-	done := abRequests - refused - unanswered
-	t.Logf("ab: %d requests/s; %d writes answered with success, %d executed; %d refused, %d without a reply", count("Requests per second:"), done, executed, refused, unanswered)
-	if count("Complete requests:") != abRequests || executed < done || executed > done+refused+unanswered || done < abRequests*3/4 {
-		t.Errorf("%d writes answered with success, %d executed\n%s", done, executed, &out)
+	replies, complete, rate := abReplies(t, out.String())
+	done, maybe := 0, abRequests // maybe: may have been executed, and was not said to be; a connection that ends without a reply tells nothing
+	for reply, times := range replies {
+		status, outcome, _ := strings.Cut(reply, " ")
+		switch {
+		case outcome == string(wire.Applied) && (status == "200" || status == "201"):
+			done += times
+			maybe -= times
+		case outcome == string(wire.NotApplied) && (status == "503" || status == "429"):
+			maybe -= times
+		case outcome == string(wire.Unknown) && (status == "502" || status == "504" || status == "500"):
+		default:
+			t.Errorf("%d replies %s: not documented", times, reply)
+		}
 	}
+	t.Logf("ab: %s requests/s; %d writes answered with success, %d executed; replies %v; %d can have been executed beyond those", rate, done, executed, replies, maybe)
+	if complete != strconv.Itoa(abRequests) || executed < done || executed > done+maybe || done < abRequests*3/4 {
+		t.Errorf("%s requests complete, %d writes answered with success, %d executed, %d can have been beyond those; replies %v", complete, done, executed, maybe, replies)
+	}
+}
+
+// abReplies reads what ab -v 4 prints: how often each status and outcome came ("503 not-applied"), and its own figures.
+func abReplies(t *testing.T, out string) (replies map[string]int, complete, rate string) {
+	t.Helper()
+	replies = map[string]int{}
+	for _, text := range strings.Split(out, "LOG: header received:\n")[1:] {
+		reply, err := http.ReadResponse(bufio.NewReader(strings.NewReader(text)), nil)
+		check(t, err)
+		replies[fmt.Sprint(reply.StatusCode, " ", reply.Header.Get(wire.HeaderOutcome))]++
+	}
+	figure := func(what string) string {
+		if match := regexp.MustCompile(what + ` *([0-9.]+)`).FindStringSubmatch(out); match != nil {
+			return match[1]
+		}
+		return "no"
+	}
+	return replies, figure("Complete requests:"), figure("Requests per second:")
 }
 
 // revision of ab's key; 0 while it is absent.
