@@ -18,7 +18,7 @@ OUTAGES  ?= 70m
 DISKS     = disk,mix-stall-cut,kill,pause,partition
 NODISKS   = kill,pause,slow,restart,partition,link,proxy,router,mix-pause-kill,mix-kill-pause,mix-hold-kill,mix-reload-kill
 
-.PHONY: jepsen soak jepsen-compose soak-compose outages sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images nettools readable compose-v2-check build clean
+.PHONY: jepsen jepsen-again soak jepsen-compose soak-compose outages sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images nettools readable compose-v2-check build clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ mutants: ## plant every known bug and see the simulator find it (hours); ONLY=na
 jepsen: ## break real processes and judge what clients saw: make jepsen TIME=2m SEED=7 JEPSEN="--nemesis kill"
 	$(GO) build -o bin/jepsen-lite ./cmd/jepsen-lite
 	bin/jepsen-lite run --time $(TIME) --seed $(SEED) $(JEPSEN)
+
+jepsen-again: ## jepsen-lite must find out a router and a HAProxy that send writes again (minutes, and luck: up to three seeds)
+	$(GO) test -tags again -count 1 -v -timeout 20m -run SendsAgain ./cmd/jepsen-lite
 
 # Six fresh clusters: both methods judge each run whole, and none needs more memory than its own history. A run that is not good
 # ends nothing: sum gives the exit code, also if one left no result.
