@@ -21,7 +21,7 @@ const (
 	maxImage      = 25_000_000 // bytes
 	kvorumImage   = "kvorum/kvorum:local"
 	idleFor       = 30 * time.Second // a health check of each container falls into it, whenever it begins
-	idleLimit     = 0.20             // of one core: 0.10 is the goal, and 8.4 to 13.6 % was seen, as fast as the machine was that day; a loop that spins takes more
+	idleLimit     = 0.20             // of one core: 0.10 is the goal, and 8.4 to 13.6 % was seen, for reasons not all known; a node that spins takes far more
 	downGoal      = 15 * time.Second
 )
 
