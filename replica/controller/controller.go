@@ -92,9 +92,10 @@ type Controller struct {
 	restoresChecked uint64        // those that repair has looked at; superviseHealth's own, like shortSince
 	shortSince      time.Time     // since when raft believes in entries that the log lacks; zero = it does not
 	transferring    transferRefusals
-	snapshotAt      atomic.Int64 // unix nanoseconds of the newest snapshot, 0 = none
-	draining        atomic.Bool  // not ready any more, still serving
-	closing         atomic.Bool  // writes are refused
+	snapshotAt      atomic.Int64  // unix nanoseconds of the newest snapshot, 0 = none
+	summonedIn      atomic.Uint64 // the newest term in which this node, as its leader, told another to take over
+	draining        atomic.Bool   // not ready any more, still serving
+	closing         atomic.Bool   // writes are refused
 
 	failure struct {
 		sync.Mutex
@@ -140,6 +141,7 @@ func Open(cfg Config, listener net.Listener) (*Controller, error) {
 	c.metrics = newMetrics(c, cfg.Registerer)
 	c.disk = newDiskWatch(cfg.DataDir, cfg.Tuning, c.closed, func(err error) {
 		c.log.Error("the disk refused a log write: this node gives up leadership and takes no writes until the disk has room", "error", err)
+		c.summonSuccessor() // now: raft steps down when it hears of the error, and only a leader summons
 	})
 	if c.stores, err = c.openStores(); err != nil {
 		c.metrics.unregister()

@@ -127,6 +127,20 @@ func (d *diskWatch) state() diskState {
 	return diskOK
 }
 
+// untilStalled is how long the oldest write under way may still take before the disk counts as stalled: noWrite if there is none,
+// or if it does already.
+func (d *diskWatch) untilStalled() time.Duration {
+	oldest := d.oldest.Load()
+	if oldest == noWrite {
+		return noWrite
+	}
+	left := d.stall - (time.Since(d.born) - time.Duration(oldest))
+	if left < 0 {
+		return noWrite
+	}
+	return left + 1
+}
+
 // storesVotes says whether a vote would reach the disk now. For a disk that is only full the reserve was freed.
 func (d *diskWatch) storesVotes() bool {
 	switch d.state() {

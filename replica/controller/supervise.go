@@ -87,12 +87,10 @@ func (c *Controller) catchUp() {
 
 // superviseHealth looks after the disk, the log's size, and the two states that raft does not leave by itself.
 func (c *Controller) superviseHealth() {
-	ticker := time.NewTicker(c.tick())
-	defer ticker.Stop()
 	probed := time.Now()
 	for {
 		select {
-		case <-ticker.C:
+		case <-time.After(min(c.tick(), c.disk.untilStalled())):
 		case <-c.closed:
 			return
 		}
@@ -105,24 +103,11 @@ func (c *Controller) superviseHealth() {
 			c.repair()
 			c.snapshotIfLarge()
 		case diskFull:
-			c.yieldLeadership()
+			c.summonSuccessor()
 		case diskStalled:
 			c.stalled.fire()
+			c.summonSuccessor()
 		}
-	}
-}
-
-// yieldLeadership hands over while the disk is full. On a stalled disk raft answers nothing; there the silence of the
-// transport makes the others elect (guard G7).
-func (c *Controller) yieldLeadership() {
-	r := c.raft()
-	if r == nil || r.State() != raft.Leader {
-		return
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Tuning.ElectionTimeout)
-	defer cancel()
-	if err := c.TransferLeadership(ctx, ""); err != nil {
-		c.log.Warn("disk full, leadership not handed over yet", "error", err)
 	}
 }
 
