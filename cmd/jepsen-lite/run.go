@@ -45,16 +45,8 @@ func (c *runCmd) Run(p *program) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if err := rig.NewFolder(config.Out, trial.Mark); err != nil {
-		return err
-	}
-	config.Say = p.say
-	p.tellPlan(config)
-	if err := rig.WriteFile(filepath.Join(config.Out, trial.ScheduleFile), config.Schedule.Write); err != nil {
-		return err
-	}
 	if config.Program == "" && config.Target != trial.Compose {
-		p.say("building kvorum")
+		p.say("building kvorum") // before the folder of an earlier run goes
 		folder, err := os.MkdirTemp("", "jepsen-lite-*")
 		if err != nil {
 			return err
@@ -63,6 +55,14 @@ func (c *runCmd) Run(p *program) error {
 		if config.Program, err = cluster.Build(p.ctx, folder, false); err != nil {
 			return err
 		}
+	}
+	if err := rig.NewFolder(config.Out, trial.Mark); err != nil {
+		return err
+	}
+	config.Say = p.say
+	p.tellPlan(config)
+	if err := rig.WriteFile(filepath.Join(config.Out, trial.ScheduleFile), config.Schedule.Write); err != nil {
+		return err
 	}
 	r, err := trial.Run(p.ctx, config)
 	if r == nil {
