@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sort"
 
 	"github.com/kvorum/kvorum/internal/rig"
 	lin "github.com/kvorum/kvorum/linearizability"
@@ -87,10 +88,9 @@ func disagreeing(all []shown) (findings []string) {
 	return findings
 }
 
-// shard replays one shard's log, and finds nodes whose logs differ.
+// shard replays one shard's log.
 func (o *order) shard(shard uint32, all []shown, folders map[string]string) (*commits.Replay, string) {
-	var log []audit.Entry
-	var from string
+	var disks []disk
 	for _, s := range all {
 		if s.shard != shard {
 			continue
@@ -100,16 +100,11 @@ func (o *order) shard(shard uint32, all []shown, folders map[string]string) (*co
 			o.findings = append(o.findings, fmt.Sprintf("the disk of %s: %v", s.name, err))
 			continue
 		}
-		if image.First > 1 {
-			return nil, fmt.Sprintf("%s has cut off its log before entry %d behind a snapshot", s.name, image.First)
-		}
-		applied := image.Entries[:min(uint64(len(image.Entries)), s.applied)]
-		if at := differ(log, applied); at > 0 {
-			o.findings = append(o.findings, fmt.Sprintf("%s and %s have executed different entries at index %d", from, s.name, at))
-		}
-		if len(applied) > len(log) {
-			log, from = applied, s.name
-		}
+		disks = append(disks, disk{s, image})
+	}
+	log, why := o.join(disks)
+	if why != "" {
+		return nil, why
 	}
 	entries := make([]tap.Entry, 0, len(log))
 	for _, e := range log {
@@ -123,20 +118,87 @@ func (o *order) shard(shard uint32, all []shown, folders map[string]string) (*co
 	return replay, ""
 }
 
-// differ is the first index at which two logs differ, as far as both go; 0 if they don't.
+// disk is what a node said of itself, and what was on its disk when it had ended.
+type disk struct {
+	shown
+	image audit.Image
+}
+
+// executed is the log up to what the node has applied.
+func (d disk) executed() []audit.Entry {
+	entries := d.image.Entries
+	return entries[:sort.Search(len(entries), func(i int) bool { return entries[i].Index > d.applied })]
+}
+
+// join makes one log of what the nodes of a shard have executed, from entry 1 to the last that one of them has, and finds nodes
+// whose logs differ or lack what they have executed. why says that no log goes back to entry 1.
+func (o *order) join(disks []disk) (log []audit.Entry, why string) {
+	from := ""
+	for _, d := range disks {
+		if last := max(d.image.Last, d.image.SnapshotIndex()); last < d.applied {
+			o.findings = append(o.findings, fmt.Sprintf("%s has executed entries up to %d, and its disk has them up to %d", d.name, d.applied, last))
+		}
+		if d.image.First > 1 {
+			why = fmt.Sprintf("%s has cut off its log before entry %d behind a snapshot", d.name, d.image.First)
+		} else if executed := d.executed(); len(executed) > len(log) {
+			log, from = executed, d.name
+		}
+	}
+	if len(log) == 0 {
+		return nil, why
+	}
+	for _, d := range disks {
+		executed := d.executed()
+		if at := differ(log, executed); at > 0 {
+			o.findings = append(o.findings, fmt.Sprintf("%s and %s have executed different entries at index %d", from, d.name, at))
+			continue
+		}
+		end := uint64(len(log))
+		if len(executed) == 0 || executed[len(executed)-1].Index <= end {
+			continue
+		}
+		if d.image.First > end+1 {
+			return nil, why
+		}
+		log = append(log[:end:end], executed[sort.Search(len(executed), func(i int) bool { return executed[i].Index > end }):]...)
+	}
+	return log, ""
+}
+
+// differ is the first index at which two logs have different entries, 0 if there is none; both are in the order of the index, and
+// one may begin later or have a hole that a snapshot covers.
 func differ(a, b []audit.Entry) uint64 {
-	for i := range min(len(a), len(b)) {
-		if a[i].Index != b[i].Index || a[i].Term != b[i].Term || a[i].Type != b[i].Type || !bytes.Equal(a[i].Data, b[i].Data) {
-			return b[i].Index
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].Index < b[0].Index:
+			a = a[1:]
+		case a[0].Index > b[0].Index:
+			b = b[1:]
+		case a[0].Term != b[0].Term || a[0].Type != b[0].Type || !bytes.Equal(a[0].Data, b[0].Data):
+			return b[0].Index
+		default:
+			a, b = a[1:], b[1:]
 		}
 	}
 	return 0
 }
 
-// readDisk reads the log of a node that has ended.
+// readDisk reads the folder of a node that has ended: identity, log, and the snapshots without which a log that was cut off has a hole.
 func readDisk(folder string) (audit.Image, error) {
+	names := []string{"identity.json", "raft.db"}
+	snapshots, err := filepath.Glob(filepath.Join(folder, "snapshots", "*", "*"))
+	if err != nil {
+		return audit.Image{}, err
+	}
+	for _, name := range snapshots {
+		rest, err := filepath.Rel(folder, name)
+		if err != nil {
+			return audit.Image{}, err
+		}
+		names = append(names, filepath.ToSlash(rest))
+	}
 	files := map[string][]byte{}
-	for _, name := range []string{"identity.json", "raft.db"} {
+	for _, name := range names {
 		b, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return audit.Image{}, err

@@ -94,6 +94,7 @@ type Controller struct {
 	transferring    transferRefusals
 	snapshotAt      atomic.Int64  // unix nanoseconds of the newest snapshot, 0 = none
 	summonedIn      atomic.Uint64 // the newest term in which this node, as its leader, told another to take over
+	readyAt         atomic.Int64  // nanoseconds since started: when readyTerm was set
 	draining        atomic.Bool   // not ready any more, still serving
 	closing         atomic.Bool   // writes are refused
 
@@ -141,7 +142,7 @@ func Open(cfg Config, listener net.Listener) (*Controller, error) {
 	c.metrics = newMetrics(c, cfg.Registerer)
 	c.disk = newDiskWatch(cfg.DataDir, cfg.Tuning, c.closed, func(err error) {
 		c.log.Error("the disk refused a log write: this node gives up leadership and takes no writes until the disk has room", "error", err)
-		c.summonSuccessor() // now: raft steps down when it hears of the error, and only a leader summons
+		c.summonSuccessor() // now: raft steps down when it hears of the error, and only a leader calls
 	})
 	if c.stores, err = c.openStores(); err != nil {
 		c.metrics.unregister()

@@ -98,7 +98,7 @@ func (c *Controller) answerStatus(f controlFrame) controlFrame {
 	out := controlFrame{kind: controlStatus | controlReply, id: f.id}
 	if r := c.raft(); r != nil {
 		out.b, out.c = r.CurrentTerm(), r.LastIndex()
-		if c.disk.state() == diskOK && !c.draining.Load() && r.State() != raft.Shutdown {
+		if c.disk.state() == diskOK && !c.disk.hangs() && !c.draining.Load() && r.State() != raft.Shutdown {
 			out.a = 1
 		}
 	}

@@ -89,8 +89,8 @@ func (d *diskWatch) watch(write func() error) error {
 	d.changed()
 	d.mu.Unlock()
 	if first {
+		d.onError(err)                                      // before another call of this disk that may hang
 		_ = os.Remove(filepath.Join(d.folder, reserveFile)) // room for votes and terms
-		d.onError(err)
 	}
 	return err
 }
@@ -121,24 +121,35 @@ func (d *diskWatch) state() diskState {
 	if d.full.Load() {
 		return diskFull
 	}
-	if oldest := d.oldest.Load(); oldest != noWrite && int64(time.Since(d.born))-oldest > int64(d.stall) {
+	if d.writing() > d.stall {
 		return diskStalled
 	}
 	return diskOK
 }
 
-// untilStalled is how long the oldest write under way may still take before the disk counts as stalled: noWrite if there is none,
-// or if it does already.
-func (d *diskWatch) untilStalled() time.Duration {
+// writing is how long the oldest write under way has taken, 0 if there is none.
+func (d *diskWatch) writing() time.Duration {
 	oldest := d.oldest.Load()
 	if oldest == noWrite {
-		return noWrite
+		return 0
 	}
-	left := d.stall - (time.Since(d.born) - time.Duration(oldest))
-	if left < 0 {
-		return noWrite
+	return time.Since(d.born) - time.Duration(oldest)
+}
+
+// hangs says that a write has taken half of DiskStallTimeout: time for another leader, but not for silence.
+func (d *diskWatch) hangs() bool { return d.writing() > d.stall/2 }
+
+// untilLate is how long the oldest write under way may still take before it hangs, or else before it counts as stalled, but at
+// most atMost.
+func (d *diskWatch) untilLate(atMost time.Duration) time.Duration {
+	if writing := d.writing(); writing > 0 {
+		for _, late := range []time.Duration{d.stall / 2, d.stall} {
+			if left := late - writing; left >= 0 {
+				return min(left+1, atMost)
+			}
+		}
 	}
-	return left + 1
+	return atMost
 }
 
 // storesVotes says whether a vote would reach the disk now. For a disk that is only full the reserve was freed.

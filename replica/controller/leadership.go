@@ -35,6 +35,7 @@ func (c *Controller) startTerm(r *raft.Raft) {
 		return
 	}
 	if response, ok := future.Response().(applyResponse); ok && response.err == nil {
+		c.readyAt.Store(int64(time.Since(c.started)))
 		c.readyTerm.Store(response.term)
 		c.fsm.changed.fire() // some wait to hear that it leads, see WaitLeader
 		c.log.Info("leads the shard", "term", response.term, "index", response.index)
@@ -70,6 +71,14 @@ func (c *Controller) Leading() bool {
 	return r != nil && r.State() == raft.Leader && c.readyTerm.Load() == r.CurrentTerm()
 }
 
+// ledFor is since when this node, if it leads, has applied an entry of its term; 0 if it does not lead, or has not.
+func (c *Controller) ledFor() time.Duration {
+	if !c.Leading() {
+		return 0
+	}
+	return time.Since(c.started) - time.Duration(c.readyAt.Load())
+}
+
 // TransferLeadership hands leadership to a named voter, or, with to "", to the one that is fit and furthest. It returns
 // when the other leads. It does nothing if to leads already.
 func (c *Controller) TransferLeadership(ctx context.Context, to string) error {
@@ -87,7 +96,7 @@ func (c *Controller) TransferLeadership(ctx context.Context, to string) error {
 		return nil
 	}
 	if to == "" {
-		best, err := c.fittest(ctx, r)
+		best, err := c.fittest(ctx, r, r.CurrentTerm())
 		if err != nil {
 			return err
 		}
@@ -147,8 +156,9 @@ func (c *Controller) isFit(ctx context.Context, node string) bool {
 	return ok && reply.a == 1
 }
 
-// fittest asks all voters and returns the fit one with the longest log.
-func (c *Controller) fittest(ctx context.Context, r *raft.Raft) (string, error) {
+// fittest asks all voters and returns, of those that are fit and of this term, the one with the longest log; of those that have
+// answered, if ctx or ConfirmTimeout ends first. If one is of a later term there is none: this leader is the past.
+func (c *Controller) fittest(ctx context.Context, r *raft.Raft, term uint64) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Tuning.ConfirmTimeout)
 	defer cancel()
 	type answer struct {
@@ -170,7 +180,10 @@ func (c *Controller) fittest(ctx context.Context, r *raft.Raft) (string, error) 
 	for range nodes {
 		select {
 		case a := <-answers:
-			if a.ok && a.reply.a == 1 && (best == "" || a.reply.c > furthest) {
+			if a.ok && a.reply.b > term {
+				return "", newError(wire.CodeConflict, fmt.Sprintf("node %s is of a later term of shard %s: look at cluster status", a.node, c.shardText))
+			}
+			if a.ok && a.reply.a == 1 && a.reply.b == term && (best == "" || a.reply.c > furthest) {
 				best, furthest = a.node, a.reply.c
 			}
 		case <-ctx.Done():

@@ -90,7 +90,7 @@ func (c *Controller) superviseHealth() {
 	probed := time.Now()
 	for {
 		select {
-		case <-time.After(min(c.tick(), c.disk.untilStalled())):
+		case <-time.After(c.disk.untilLate(c.tick())):
 		case <-c.closed:
 			return
 		}
@@ -102,11 +102,11 @@ func (c *Controller) superviseHealth() {
 		case diskOK:
 			c.repair()
 			c.snapshotIfLarge()
-		case diskFull:
-			c.summonSuccessor()
+			if c.disk.hangs() && c.ledFor() > 2*c.cfg.Tuning.DiskStallTimeout {
+				c.summonSuccessor()
+			}
 		case diskStalled:
 			c.stalled.fire()
-			c.summonSuccessor()
 		}
 	}
 }

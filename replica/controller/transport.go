@@ -16,13 +16,16 @@ import (
 // errSilenced is what raft's outgoing messages meet while the disk is not ok (guard G7).
 var errSilenced = errors.New("this node's disk is not ok: its raft messages are held back")
 
+var errNotLeader = errors.New("only the leader that a node follows may tell it to stand for election")
+
 // raftTransport is raft's NetworkTransport with three guards:
 //   - G1: it takes no heartbeat handler, so heartbeats go through raft's main loop like everything else. The fast path
 //     changes the term beside the main loop and can make replicas diverge (hashicorp/raft#695).
 //   - G5: a snapshot that ends at or before what is committed here is answered "installed" without being installed: a late
 //     InstallSnapshot can't roll the machine back.
 //   - G7: while the disk is full or stalled nothing goes out, so that the others elect a leader, but a leader's word to one of
-//     them to do so at once (see successor.go); and no pre-vote is granted on a disk that would not take the vote.
+//     them to do so at once (see successor.go), which nobody else may say; and no pre-vote is granted on a disk that would not
+//     take the vote.
 //
 // And one mend: raft backs off from a follower that is unreachable or can't store by up to 10 s, without interruption, and
 // goes on waiting after the follower is well again. Here a replication message is tried again as long as this node leads, so raft sees no failures.
@@ -53,7 +56,7 @@ func (t *raftTransport) relay(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case rpc := <-inner:
-			if t.answerLateSnapshot(rpc) || t.refusePreVote(rpc) {
+			if t.answerLateSnapshot(rpc) || t.refusePreVote(rpc) || t.disobeys(rpc) {
 				continue
 			}
 			select {

@@ -35,7 +35,7 @@ type Tuning struct {
 	ReadRoundsInFlight int           `name:"read-rounds-in-flight" default:"1" group:"reads" help:"ReadIndex rounds under way at once; later readers share the next. More shorten the wait where the network is slow, and cost messages."`
 	ConfirmTimeout     time.Duration `name:"confirm-timeout" default:"1s" group:"reads" help:"How long a ReadIndex round waits for a majority of voters."`
 
-	DiskStallTimeout  time.Duration `name:"disk-stall-timeout" default:"1s" group:"disk" help:"A log write that takes longer makes a leader hand over, and the node silent until it ends."`
+	DiskStallTimeout  time.Duration `name:"disk-stall-timeout" default:"2s" group:"disk" help:"A log write that takes half of it makes a leader call another one up; one that takes longer makes the node silent until it ends."`
 	DiskProbeInterval time.Duration `name:"disk-probe-interval" default:"500ms" group:"disk" help:"How often a full disk is tried again."`
 	DiskReserveBytes  int64         `name:"disk-reserve-bytes" default:"4194304" group:"disk" help:"Kept in a file and freed when the disk is full, so that votes and terms can still be stored."`
 }
@@ -49,7 +49,7 @@ func DefaultTuning() Tuning {
 		TrailingLogs: 10240, TrailingBytes: 64 << 20, LogCacheBytes: 32 << 20,
 		BatchOperations: 512, BatchBytes: 256 << 10, BatchesInFlight: 4, QueueOperations: 16384, QueueBytes: 64 << 20,
 		ProposalTimeout: 10 * time.Second, ReadRoundsInFlight: 1, ConfirmTimeout: time.Second,
-		DiskStallTimeout: time.Second, DiskProbeInterval: 500 * time.Millisecond, DiskReserveBytes: 4 << 20,
+		DiskStallTimeout: 2 * time.Second, DiskProbeInterval: 500 * time.Millisecond, DiskReserveBytes: 4 << 20,
 	}
 }
 

@@ -26,16 +26,23 @@ func (t *raftTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddre
 	return t.canvass(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
 }
 
-// canvass asks for a vote again when the answer was a quick failure: votes rarely go over the connections that are kept for them,
-// one that has died since shows it only now, and a vote that is lost costs an election timeout or two. To be asked again changes
-// nothing: a voter gives the same candidate the same vote of a term.
+// canvass asks for a vote, unless this node is silent.
 func (t *raftTransport) canvass(ask func() error) error {
-	for began, tries := time.Now(), 1; ; tries++ {
+	return askAgain(t.g.c.cfg.Tuning.HeartbeatTimeout/apart, func() error {
 		if err := t.silenced(); err != nil {
 			return err
 		}
+		return ask()
+	})
+}
+
+// askAgain asks again when the answer was a quick failure: elections rarely go over the connections that are kept for them, one
+// that has died since shows it only now, and a vote that is lost costs an election timeout or two. To be asked again changes
+// nothing: a voter gives the same candidate the same vote of a term.
+func askAgain(within time.Duration, ask func() error) error {
+	for began, tries := time.Now(), 1; ; tries++ {
 		err := ask()
-		if err == nil || tries > keptConnections || time.Since(began) > t.g.c.cfg.Tuning.HeartbeatTimeout/apart {
+		if err == nil || tries > keptConnections || time.Since(began) > within {
 			return err
 		}
 	}
