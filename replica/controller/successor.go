@@ -63,7 +63,7 @@ func (c *Controller) summon(g *group, r *raft.Raft, term uint64) {
 		c.log.Warn("this leader's disk is not ok, and no other node could be told to take over: they have to find out by its silence", "term", term, "error", err)
 		return
 	}
-	c.log.Info("this leader's disk is not ok: another node was told to take over", "term", term, "node", to, "took", time.Since(start))
+	c.log.Info("this leader's disk is not ok: another node was told to take over", "term", term, "to", to, "took", time.Since(start))
 }
 
 // disobeys refuses a TimeoutNow from another than the leader that this node follows, or is: raft would obey anybody, and a word
