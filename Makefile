@@ -72,7 +72,7 @@ jepsen-compose: ## break the containers of docker-compose.yml and judge what cli
 	$(GO) build -o bin/jepsen-lite ./cmd/jepsen-lite
 	bin/jepsen-lite run --target compose --time $(TIME) --seed $(SEED) $(JEPSEN)
 
-# Three fresh deployments of 5 minutes: after some 16,000 entries in a shard a snapshot cuts off a log, and the search judges alone.
+# Three fresh deployments of 5 minutes: after some 20,000 entries in a shard snapshots have cut off all its logs, and the search judges alone.
 soak-compose: ## a quarter of an hour of it in containers, in three runs; ends with one table (docker)
 	$(GO) build -o bin/jepsen-lite ./cmd/jepsen-lite
 	@rm -rf jepsen-lite-soak-compose; mkdir jepsen-lite-soak-compose; for n in 1 2 3; do \

@@ -50,6 +50,8 @@ type Report struct {
 	Run string
 	// Besides may be set, too: text of fixed width that the page shows below the picture.
 	Besides string
+	// Files may be set, too: what lies beside the page and belongs to the run, such as logs, by its path from the page's folder.
+	Files []string
 }
 
 // Options of Check. The zero value is fit for use.

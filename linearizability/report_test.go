@@ -66,13 +66,13 @@ func TestReportShowsWhatIsWrong(t *testing.T) {
 func TestReportBeginsWithTheRun(t *testing.T) {
 	h := History{Operations: []Operation{at(1, 2, put("a", 1))}}
 	r := Check(context.Background(), h.Operations, Options{})
-	r.Run, r.Besides = "vacuous: 1 write", "a table <of> figures"
+	r.Run, r.Besides, r.Files = "vacuous: 1 write", "a table <of> figures", []string{"../logs/s0n0.log"}
 	dir := t.TempDir()
 	if err := WriteReport(context.Background(), dir, h, r); err != nil {
 		t.Fatal(err)
 	}
-	if page, err := os.ReadFile(filepath.Join(dir, reportPage)); err != nil || !strings.Contains(string(page), "a table &lt;of&gt; figures") {
-		t.Errorf("the page lacks what was to be shown besides: %v", err)
+	if page, err := os.ReadFile(filepath.Join(dir, reportPage)); err != nil || !strings.Contains(string(page), "a table &lt;of&gt; figures") || !strings.Contains(string(page), `href="../logs/s0n0.log"`) {
+		t.Errorf("the page lacks what was to be shown besides, or a file: %v", err)
 	}
 	for name, want := range map[string]string{reportPage: "<h1>vacuous: 1 write</h1>", reportText: "vacuous: 1 write\nThe history by itself is linearizable"} {
 		content, err := os.ReadFile(filepath.Join(dir, name))

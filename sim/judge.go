@@ -8,6 +8,7 @@ import (
 
 	lin "github.com/kvorum/kvorum/linearizability"
 	"github.com/kvorum/kvorum/sim/commits"
+	"github.com/kvorum/kvorum/workload"
 )
 
 // judgeHistory asks both methods: porcupine's search, and the replay of the order that the machines agreed on.
@@ -19,7 +20,9 @@ func (w *World) judgeHistory(ctx context.Context, r *Result) {
 		if opt.Commits == nil {
 			opt.Commits = []lin.Commit{}
 		}
-		w.judgeWeakReads(all)
+		for _, b := range workload.JudgeWeakReads(all, w.history.ops) {
+			w.fail(b.Promise, b.Detail)
+		}
 	}
 	report := lin.Check(ctx, w.history.ops, opt)
 	switch report.Verdict {

@@ -35,8 +35,8 @@ Exit codes:
   0  linearizable
   1  violation: of linearizability, or of another promise: a node ended unasked or did not come back, replicas hold different states,
      a list lost an element
-  2  wrong usage, or not possible here
-  3  undecided or interrupted, the two methods contradict each other, too few acknowledged writes, a nemesis that is not known to have
+  2  wrong usage, not possible here, or the cluster did not start: no clients were let loose, and there is no last line
+  3  undecided or interrupted, the two methods contradict each other, too few writes or reads, a nemesis that is not known to have
      taken effect, or a folder that could not be written whole`
 
 type cli struct {

@@ -31,6 +31,7 @@ type line struct {
 	Operations map[string]int `json:"operations"`
 	Writes     int            `json:"writes_acknowledged"`
 	Appends    int            `json:"list_appends_acknowledged"`
+	WeakReads  int            `json:"weak_reads_judged"`
 	Nemeses    map[string]struct{ Fired, Proved int }
 	Longest    struct{ Seconds float64 } `json:"longest_without_service"`
 	Outages    []outage                  `json:"time_without_service"`
@@ -72,7 +73,7 @@ func wantGood(t *testing.T, code int, l line, out string, struck ...string) {
 	if code != exitLinearizable || l.Verdict != "linearizable" || !slices.Equal(l.DecidedBy, []string{"search", "replay"}) {
 		t.Errorf("code %d, %s by %v: %v %v", code, l.Verdict, l.DecidedBy, l.Findings, l.Doubts)
 	}
-	if l.Target != "processes" || l.Writes == 0 || l.Appends == 0 || l.Longest.Seconds <= 0 {
+	if l.Target != "processes" || l.Writes == 0 || l.Appends == 0 || l.WeakReads == 0 || l.Longest.Seconds <= 0 {
 		t.Errorf("%+v", l)
 	}
 	wantCounts(t, l, out)
@@ -91,7 +92,7 @@ func wantGood(t *testing.T, code int, l line, out string, struck ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range append([]string{"leader shard", "in term"}, struck...) {
+	for _, word := range append([]string{"leader shard", "in term", `href="../logs/s2n2.log"`}, struck...) {
 		if !bytes.Contains(page, []byte(word)) {
 			t.Errorf("the report does not show %q", word)
 		}

@@ -24,10 +24,11 @@ type runCmd struct {
 	Target     string        `enum:"processes,compose" default:"processes" placeholder:"processes|compose" help:"What the cluster is made of: processes, on loopback or, where a nemesis needs it, each in a network of its own; or the containers of docker-compose.yml (default ${default})."`
 	Nemesis    string        `default:"all" placeholder:"LIST" help:"Names or families, comma separated; all: what this machine can do; single: each fault of one part that leaves a quorum, at leaders and at followers, one at a time, for the table of times without service; none (default ${default})."`
 	Time       time.Duration `default:"60s" help:"How long clients work and nemeses strike (default ${default})."`
-	Rate       int           `default:"200" help:"Operations a second that all clients together aim at (default ${default})."`
-	Clients    int           `default:"24" help:"Concurrent clients, spread evenly over the shards (default ${default})."`
+	Rate       int           `default:"200" help:"Operations a second that all clients together aim at, at least 15: fewer could prove nothing (default ${default})."`
+	Replicas   int           `default:"3" help:"Of each of the three shards, 3 to 7; other than 3 only of processes and with --through nodes (default ${default})."`
+	Clients    int           `default:"24" help:"Concurrent clients, the same number for each shard: what is left over of a multiple of 3 is not started (default ${default})."`
 	Seed       uint64        `default:"1" help:"Of the schedule and of what the clients do (default ${default})."`
-	Through    string        `enum:",haproxy,nodes" default:"" placeholder:"haproxy|nodes" help:"Where clients go. Default: haproxy where it is installed, else nodes."`
+	Through    string        `enum:",haproxy,nodes" default:"" placeholder:"haproxy|nodes" help:"Where clients go. Default: haproxy where it is installed (or where the environment variable HAPROXY says), else nodes."`
 	Kvorum     string        `placeholder:"PATH" help:"The program to break. Default: built from this checkout."`
 	HAProxy    string        `name:"haproxy" placeholder:"DIR" help:"Folder of another configuration of HAProxy, as haproxy/ is. Default: haproxy/ of this checkout."`
 	Out        string        `placeholder:"DIR" help:"Folder for schedule, history, logs and report (default jepsen-lite-SEED)."`
@@ -36,7 +37,9 @@ type runCmd struct {
 
 const (
 	shards   = 3
-	replicas = 3
+	replicas = 3 // of what stands behind haproxy/haproxy.cfg and in docker-compose.yml
+
+	leastRate = 15 // about half of all are writes and a quarter linearizable reads, see trial's leastWrites
 )
 
 // Run runs one trial.
@@ -89,8 +92,12 @@ func (c *runCmd) plan(p *program) (config trial.Config, err error) {
 	switch {
 	case c.Time < 5*time.Second || c.Time > 24*time.Hour:
 		return config, fmt.Errorf("--time %s: give at least 5s and at most 24h", c.Time)
-	case c.Rate < 1 || c.Clients < shards || c.Clients > 1000:
-		return config, fmt.Errorf("--rate must be at least 1, --clients %d to 1000: one for each shard at least", shards)
+	case c.Rate < leastRate || c.Clients < shards || c.Clients > 1000:
+		return config, fmt.Errorf("--rate must be at least %d, --clients %d to 1000: one for each shard at least", leastRate, shards)
+	case c.Replicas < replicas || c.Replicas > 7:
+		return config, fmt.Errorf("--replicas %d: give 3 to 7", c.Replicas)
+	case c.Replicas != replicas && (c.Target == trial.Compose || c.Through != trial.ThroughNodes):
+		return config, fmt.Errorf("--replicas %d needs --target processes --through nodes: haproxy/haproxy.cfg and docker-compose.yml have 3", c.Replicas)
 	}
 	if c.Target == trial.Compose {
 		if c.Through == trial.ThroughNodes || c.Kvorum != "" || c.HAProxy != "" || len(c.ServeFlags) > 0 {
@@ -111,7 +118,7 @@ func (c *runCmd) plan(p *program) (config trial.Config, err error) {
 		c.Out = fmt.Sprintf("jepsen-lite-%d", c.Seed)
 	}
 	config = trial.Config{
-		Target: c.Target, Seed: c.Seed, Time: c.Time, Rate: c.Rate, Clients: c.Clients, Through: c.Through, Program: c.Kvorum, Flags: c.ServeFlags, Out: c.Out, Shards: shards, Replicas: replicas,
+		Target: c.Target, Seed: c.Seed, Time: c.Time, Rate: c.Rate, Clients: c.Clients, Through: c.Through, Program: c.Kvorum, Flags: c.ServeFlags, Out: c.Out, Shards: shards, Replicas: c.Replicas,
 	}
 	if err := c.places(&config); err != nil {
 		return config, err
@@ -128,13 +135,30 @@ func (c *runCmd) plan(p *program) (config trial.Config, err error) {
 	if len(config.Nemeses) > 0 && len(config.Schedule.Strikes) == 0 {
 		return config, fmt.Errorf("--time %s has no room for a single strike of %s: give it more", c.Time, c.Nemesis)
 	}
+	if name := c.namedWithoutRoom(config.NoRoom); name != "" {
+		return config, fmt.Errorf("--time %s has no room for %s, which was asked for by name: give it more, or name fewer", c.Time, name)
+	}
+	if err := rig.MayBeNew(config.Out, trial.Mark); err != nil {
+		return config, err
+	}
 	return config, engine()
+}
+
+// namedWithoutRoom is the first nemesis that was asked for by its own name and is not in the schedule. Members of a family may be left
+// out, and are told.
+func (c *runCmd) namedWithoutRoom(noRoom []string) string {
+	for _, name := range strings.Split(c.Nemesis, ",") {
+		if slices.Contains(noRoom, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // place is where the run takes place. What takes long to find out is found out once: if rules can be written into the network of
 // containers, if a nemesis needs it, and, last of all, if there is an engine.
 func (c *runCmd) place(p *program, checkout string) (place nemesis.Place, engine func() error) {
-	place = nemesis.Place{Containers: c.Target == trial.Compose, ThroughProxy: c.Through == trial.ThroughHAProxy, Replicas: replicas}
+	place = nemesis.Place{Containers: c.Target == trial.Compose, ThroughProxy: c.Through == trial.ThroughHAProxy, Replicas: c.Replicas}
 	engine = sync.OnceValue(func() error {
 		if !place.Containers {
 			return nil

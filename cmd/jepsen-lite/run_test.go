@@ -29,7 +29,12 @@ func TestRefusedBeforeTheStart(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"run --time 1s", "at least 5s"},
 		{"run --time 1", "time"},
-		{"run --rate 0", "--rate"},
+		{"run --rate 14", "--rate"},
+		{"run --replicas 2 --through nodes", "3 to 7"},
+		{"run --replicas 5", "--through nodes"},
+		{"run --replicas 5 --target compose", "--target processes"},
+		{"run --nemesis kill-one,disk-lying-power-cut", "a run of its own"},
+		{"run --nemesis kill-one,restart-rolling --time 20s --through nodes", "no room for restart-rolling"},
 		{"run --clients 2", "--clients"},
 		{"run --target clouds", "processes"},
 		{"run --through tunnels", "haproxy"},

@@ -12,9 +12,8 @@ import (
 	lin "github.com/kvorum/kvorum/linearizability"
 )
 
-// NewFolder makes the folder of a run. One that the same program wrote before is replaced, which mark tells, a file in it;
-// any other that is not empty is refused.
-func NewFolder(path, mark string) error {
+// MayBeNew says why NewFolder would refuse to make the folder.
+func MayBeNew(path, mark string) error {
 	list, err := os.ReadDir(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -24,9 +23,18 @@ func NewFolder(path, mark string) error {
 		if _, err := os.Stat(filepath.Join(path, mark)); err != nil {
 			return fmt.Errorf("%s exists and is no folder of an earlier run: name another with --out", path)
 		}
-		if err := os.RemoveAll(path); err != nil {
-			return fmt.Errorf("replace the folder of an earlier run: %w", err)
-		}
+	}
+	return nil
+}
+
+// NewFolder makes the folder of a run. One that the same program wrote before is replaced, which mark tells, a file in it;
+// any other that is not empty is refused.
+func NewFolder(path, mark string) error {
+	if err := MayBeNew(path, mark); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(path); err != nil {
+		return fmt.Errorf("replace the folder of an earlier run: %w", err)
 	}
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return fmt.Errorf("folder for the run: %w", err)

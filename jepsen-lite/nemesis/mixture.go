@@ -27,11 +27,14 @@ func pauseThenKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {
 	}
 	stopped, err := old.Pause(ctx)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, old.Resume(ctx))
 	}
 	next, err := t.Leader(ctx, b.Shard) // asks only those that run
 	if err != nil {
-		return nil, errors.Join(err, old.Resume(ctx))
+		return &Strike{Victims: []string{old.ID()}, Proof: stopped, Heal: func(ctx context.Context) (string, error) {
+			_, going := resumed(ctx, []Node{old})
+			return "", errors.Join(going, old.Ready(ctx))
+		}}, err
 	}
 	gone, killing := next.Kill(ctx)
 	still, err := resumed(ctx, []Node{old})

@@ -159,7 +159,17 @@ func (p Place) Select(list string) (chosen []Nemesis, leftOut map[string]string,
 			return nil, nil, unknown(word)
 		}
 	}
-	return chosen, leftOut, nil
+	return chosen, leftOut, alone(chosen)
+}
+
+// alone refuses what is beyond Raft's promise beside what is not: nobody could tell whose doing a violation is.
+func alone(chosen []Nemesis) error {
+	beyond := slices.IndexFunc(chosen, func(n Nemesis) bool { return n.Beyond != "" })
+	within := slices.IndexFunc(chosen, func(n Nemesis) bool { return n.Beyond == "" })
+	if beyond >= 0 && within >= 0 {
+		return fmt.Errorf("%s is beyond what Raft promises, and a run of its own: leave it or the others, such as %s, out", chosen[beyond].Name, chosen[within].Name)
+	}
+	return nil
 }
 
 // singles are all single faults that can be had here. It notes those that can't.

@@ -31,7 +31,8 @@ type Nemesis struct {
 	Single []Role
 	// Lasts is about how long it takes besides the time that it is held: a schedule leaves room for it.
 	Lasts time.Duration
-	// Inject breaks something. It has happened when Inject returns, or is under way until Heal.
+	// Inject breaks something. It has happened when Inject returns, or is under way until Heal. Without a Strike nothing is broken any
+	// more; an error beside a Strike says what of it failed, one of ErrBroken that the cluster did.
 	Inject func(ctx context.Context, t *Target, b Blow) (*Strike, error)
 }
 
@@ -55,6 +56,9 @@ type Strike struct {
 
 // ErrNoProof: it is not known that a strike took effect.
 var ErrNoProof = errors.New("no proof that it took effect")
+
+// ErrBroken: the cluster did not do, in the course of a strike, what it must do in spite of it. That is no matter of proof.
+var ErrBroken = errors.New("it did not bear it")
 
 // Scope says what a nemesis keeps others away from.
 type Scope string

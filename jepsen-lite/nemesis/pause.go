@@ -25,7 +25,15 @@ const answersMeanwhile = 100 * time.Millisecond
 
 // pauseBriefly goes on for as long as the strike is to be held.
 func pauseBriefly(ctx context.Context, t *Target, b Blow) (*Strike, error) {
-	s := &Strike{Over: true, Heal: func(ctx context.Context) (string, error) { return "", waitReady(ctx, t.Shards[b.Shard]) }}
+	s := &Strike{Over: true, Heal: func(ctx context.Context) (string, error) {
+		var errs []error
+		for _, n := range t.Shards[b.Shard] { // one may still stand still if something went wrong on the way
+			if n.Paused() == nil {
+				errs = append(errs, n.Resume(ctx))
+			}
+		}
+		return "", errors.Join(append(errs, waitReady(ctx, t.Shards[b.Shard]))...)
+	}}
 	var proofs []string
 	for start := time.Now(); time.Since(start) < b.For; {
 		old, err := t.Leader(ctx, b.Shard)

@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -18,28 +19,31 @@ func shardInOrder(_ context.Context, t *Target, b Blow) ([]Node, error) {
 }
 
 // restart ends and starts its victims one after another; the next one only when the last is ready. All but the last are up
-// again when Inject returns.
+// again when Inject returns. That a node does not end well when it is asked to, or does not come back, is the cluster's failure.
 func restart(choose chooser) func(context.Context, *Target, Blow) (*Strike, error) {
 	return func(ctx context.Context, t *Target, b Blow) (*Strike, error) {
 		victims, err := choose(ctx, t, b)
 		if err != nil {
 			return nil, err
 		}
+		s := &Strike{Victims: ids(victims)}
 		var proofs []string
 		for i, n := range victims {
+			s.Heal = func(ctx context.Context) (string, error) { return "", revive(ctx, []Node{n}) }
 			proof, err := n.Terminate(ctx)
 			if err != nil {
-				return nil, err
+				return s, fmt.Errorf("%w: %w", ErrBroken, err)
 			}
 			proofs = append(proofs, proof)
+			s.Proof = strings.Join(proofs, "; ")
 			if i == len(victims)-1 {
 				break
 			}
 			if err := revive(ctx, []Node{n}); err != nil {
-				return nil, err
+				s.Heal = func(ctx context.Context) (string, error) { return "", waitReady(ctx, []Node{n}) }
+				return s, fmt.Errorf("%w: %w", ErrBroken, err)
 			}
 		}
-		last := victims[len(victims)-1:]
-		return &Strike{Victims: ids(victims), Proof: strings.Join(proofs, "; "), Heal: func(ctx context.Context) (string, error) { return "", revive(ctx, last) }}, nil
+		return s, nil
 	}
 }

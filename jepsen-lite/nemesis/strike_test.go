@@ -24,6 +24,8 @@ type pretended struct {
 	up      bool
 	stopped bool
 	diary   []string
+
+	endsBadly, staysDown bool
 }
 
 func (p *pretended) note(what string) {
@@ -38,7 +40,11 @@ func (p *pretended) Kill(context.Context) (string, error) {
 	p.up, p.stopped = false, false
 	return p.id + " is gone", nil
 }
-func (p *pretended) Start(context.Context) error { p.note("start"); p.up = true; return nil }
+func (p *pretended) Start(context.Context) error {
+	p.note("start")
+	p.up = !p.staysDown
+	return nil
+}
 func (p *pretended) Ready(context.Context) error {
 	if !p.up || p.stopped {
 		return fmt.Errorf("%s is not ready", p.id)
@@ -60,6 +66,9 @@ func (p *pretended) Resume(context.Context) error { p.note("resume"); p.stopped 
 func (p *pretended) Terminate(context.Context) (string, error) {
 	p.note("terminate")
 	p.up = false
+	if p.endsBadly {
+		return "", errors.New("ended with code 2")
+	}
 	return p.id + " ended", nil
 }
 func (p *pretended) Bury() (bool, error)                    { return false, nil }
@@ -327,5 +336,46 @@ func TestWhatDoesNotStopIsNoProof(t *testing.T) {
 		if _, proof, err := strike(t, n, target); !errors.Is(err, ErrNoProof) {
 			t.Errorf("%s: proof %q, %v", n.Name, proof, err)
 		}
+	}
+}
+
+// TestRestartsThatFail: a node that does not end well, or does not come back, has broken a promise; it is no lack of proof. It is
+// started again in any case.
+func TestRestartsThatFail(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(*pretended)
+		diary string
+	}{
+		"ends badly": {func(p *pretended) { p.endsBadly = true }, "terminate start"},
+		"stays down": {func(p *pretended) { p.staysDown = true }, "terminate start"},
+	} {
+		target, all := pretend(false)
+		c.spoil(all[0])
+		strike, err := restart(shardInOrder)(t.Context(), target, Blow{})
+		if strike == nil || !errors.Is(err, ErrBroken) {
+			t.Fatalf("%s: %+v, %v", name, strike, err)
+		}
+		all[0].staysDown = false
+		if _, err := strike.Heal(t.Context()); (err == nil) != (name == "ends badly") {
+			t.Errorf("%s: healed: %v", name, err)
+		}
+		if diary := strings.Join(all[0].diary, " "); diary != c.diary {
+			t.Errorf("%s: %s", name, diary)
+		}
+	}
+}
+
+// TestBeyondRaftStandsAlone: beside others nobody could tell whose doing a violation is.
+func TestBeyondRaftStandsAlone(t *testing.T) {
+	all := List()
+	liar := slices.IndexFunc(all, func(n Nemesis) bool { return n.Beyond != "" })
+	if err := alone(all[liar : liar+1]); err != nil {
+		t.Error(err)
+	}
+	if err := alone([]Nemesis{all[0], all[liar]}); err == nil || !strings.Contains(err.Error(), "a run of its own") {
+		t.Error(err)
+	}
+	if err := alone(all[:2]); err != nil {
+		t.Error(err)
 	}
 }

@@ -39,10 +39,16 @@ func (n *Network) Slow(ctx context.Context, member string, kilobits int) (*Slow,
 	}
 	s := &Slow{Member: member, network: n}
 	n.slow = append(n.slow, s)
-	return s, s.eachEnd(func(prefix []string, device string) error {
+	err = s.eachEnd(func(prefix []string, device string) error {
 		_, err := run(ctx, "", prefix[0], append(append(prefix[1:], "tc", "qdisc", "replace", "dev", device, "root"), queue...)...)
 		return err
 	})
+	if err != nil {
+		n.slow = n.slow[:len(n.slow)-1]
+		_ = s.takeAway(ctx) // one end may have it; the other says that it has not
+		return nil, err
+	}
+	return s, nil
 }
 
 // eachEnd: a queue is only where packets leave, so the cable has one at each end.
@@ -96,6 +102,10 @@ func (s *Slow) Heal(ctx context.Context) error {
 	}
 	s.last = &last
 	n.slow = slices.Delete(n.slow, i, i+1)
+	return s.takeAway(ctx)
+}
+
+func (s *Slow) takeAway(ctx context.Context) error {
 	return s.eachEnd(func(prefix []string, device string) error {
 		_, err := run(ctx, "", prefix[0], append(prefix[1:], "tc", "qdisc", "del", "dev", device, "root")...)
 		return err

@@ -15,7 +15,7 @@ import (
 )
 
 func (s *containers) asTarget() *nemesis.Target {
-	t := &nemesis.Target{Network: cables{s}, Plugs: plugs{s}, Throttle: s.throttle, Proxy: container{s, "haproxy"}, Router: container{s, "router"}}
+	t := &nemesis.Target{Network: cables{s}, Plugs: plugs{s}, Throttle: s.throttle, Proxy: container{s, "haproxy"}, Router: container{s, routerService}}
 	for _, shard := range s.shards {
 		var nodes []nemesis.Node
 		for _, service := range shard {
@@ -51,7 +51,7 @@ func (s *containers) leader(ctx context.Context, shard int) (nemesis.Node, error
 		}
 		return err
 	})
-	return leads, err
+	return leads, leaderless(err)
 }
 
 // container is one of the deployment, as a nemesis sees it.
@@ -66,8 +66,11 @@ type state struct {
 	ExitCode        int
 	connected       bool // to the cluster's network
 	throttled       bool // has a quota of processor time
-	restarts        int  // by the engine, since it ended unasked
+	restarts        int  // by the engine, since it ended unasked; since the last start
+	id              string
 }
+
+const routerService = "router"
 
 func (c container) state(ctx context.Context) (state, error) {
 	id, err := c.of.Container(ctx, c.service)
@@ -88,7 +91,7 @@ func (c container) state(ctx context.Context) (state, error) {
 		return state{}, fmt.Errorf("docker inspect %s: %w", c.service, errors.Join(err, fmt.Errorf("%d containers", len(all))))
 	}
 	now := all[0].State
-	now.restarts, now.connected, now.throttled = all[0].RestartCount, len(all[0].NetworkSettings.Networks) > 0, all[0].HostConfig.CPUQuota > 0
+	now.id, now.restarts, now.connected, now.throttled = id, all[0].RestartCount, len(all[0].NetworkSettings.Networks) > 0, all[0].HostConfig.CPUQuota > 0
 	return now, nil
 }
 
@@ -122,8 +125,14 @@ func (c container) Kill(ctx context.Context) (string, error) {
 	return fmt.Sprintf("container %s ended by SIGKILL", c.service), err
 }
 
+// Start notes how often the engine had to start the container again by itself, which it forgets with this.
 func (c container) Start(ctx context.Context) error {
-	_, err := c.do(ctx, func(s state) bool { return s.Running }, "start")
+	before, err := c.state(ctx)
+	if err != nil {
+		return err
+	}
+	c.of.endedUnasked(c.service, before.restarts)
+	_, err = c.do(ctx, func(s state) bool { return s.Running }, "start")
 	return err
 }
 
@@ -144,6 +153,9 @@ func (c container) Ready(ctx context.Context) error {
 		now, err := c.state(ctx)
 		if err == nil && !now.Running {
 			err = fmt.Errorf("%s does not run", c.service)
+		}
+		if err == nil && c.service == routerService {
+			_, err = c.of.Docker(ctx, "exec", now.id, "/kvorum", "health", "--timeout="+probeWithin.String(), "http://127.0.0.1:8080/v1/health/ready")
 		}
 		return err
 	})

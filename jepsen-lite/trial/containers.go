@@ -30,6 +30,22 @@ type containers struct {
 	closed bool
 
 	network *dockernet.Network
+
+	unasked struct {
+		sync.Mutex
+		ends map[string]int // by service, before the last start
+	}
+}
+
+// endedUnasked adds to how often a service has ended by itself.
+func (s *containers) endedUnasked(service string, times int) int {
+	s.unasked.Lock()
+	defer s.unasked.Unlock()
+	if s.unasked.ends == nil {
+		s.unasked.ends = map[string]int{}
+	}
+	s.unasked.ends[service] += times
+	return s.unasked.ends[service]
 }
 
 const (
@@ -189,8 +205,10 @@ func (s *containers) close() error {
 	for _, service := range s.Services() {
 		part := container{s, service}
 		state, err := part.state(ctx)
-		if err == nil && state.restarts > 0 {
-			err = fmt.Errorf("%s ended unasked, %d times", service, state.restarts)
+		if err == nil {
+			if ends := s.endedUnasked(service, state.restarts); ends > 0 {
+				err = fmt.Errorf("%s ended unasked, %d times", service, ends)
+			}
 		}
 		errs = append(errs, err)
 	}

@@ -36,13 +36,46 @@ func TestVerdicts(t *testing.T) {
 		"interrupted":          {lin.Linearizable, 50, []Struck{proved}, nil, true, Undecided, "interrupted"},
 		"too few, interrupted": {lin.Linearizable, 1, []Struck{proved}, nil, true, Undecided, "interrupted"},
 	} {
-		config := Config{Time: 10 * time.Second, Schedule: nemesis.Schedule{Strikes: make([]nemesis.Planned, 1)}}
+		config := Config{Time: 10 * time.Second, Shards: 2, Schedule: nemesis.Schedule{Strikes: make([]nemesis.Planned, 1)}}
 		r := newResult(config)
 		r.Report.Verdict, r.Writes, r.strikes, r.Findings, r.Interrupted = c.history, c.writes, c.strikes, c.findings, c.interrupted
+		r.reads, r.written = 50, map[uint32]int{0: c.writes - 25, 1: 25}
 		r.judge(config)
 		if doubts := strings.Join(r.Doubts, "; "); r.Verdict != c.want || !strings.Contains(doubts, c.doubt) || (c.doubt == "") != (doubts == "") {
 			t.Errorf("%s: %s, doubts %q; want %s, %q", name, r.Verdict, doubts, c.want, c.doubt)
 		}
+	}
+}
+
+// TestTooLittle: each shard must have had its part of the writes, and there must have been reads.
+func TestTooLittle(t *testing.T) {
+	config := Config{Time: 10 * time.Second, Shards: 2}
+	for name, c := range map[string]struct {
+		writes, inSecond, reads int
+		want                    string
+	}{
+		"enough":            {50, 25, 50, ""},
+		"few writes":        {49, 25, 50, "only 49 writes were acknowledged, fewer than 50"},
+		"one shard has few": {100, 24, 50, "only 24 writes were acknowledged in shard 1, fewer than 25"},
+		"few reads":         {50, 25, 49, "only 49 linearizable reads"},
+	} {
+		r := newResult(config)
+		r.Writes, r.reads, r.written = c.writes, c.reads, map[uint32]int{0: 25, 1: c.inSecond}
+		if got := strings.Join(r.tooLittle(config), "; "); !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestReplicasBehind: as long as one of a shard has executed less than another, they are not at rest.
+func TestReplicasBehind(t *testing.T) {
+	all := []shown{{"a", 0, 7, ""}, {"b", 0, 7, ""}, {"c", 1, 9, ""}, {"d", 1, 9, ""}}
+	if err := behind(all); err != nil {
+		t.Error(err)
+	}
+	all[2].applied = 8
+	if err := behind(all); err == nil || !strings.Contains(err.Error(), "c has executed up to entry 8, d up to 9") {
+		t.Error(err)
 	}
 }
 

@@ -63,8 +63,8 @@ func TimesWithoutService(trials ...[]Struck) []Outages {
 }
 
 // undisturbed are the times of a strike, by the way, that are its own doing and no other's. What struck no shard in particular is
-// disturbed by any other strike. What struck a shard is not disturbed by what struck another one, but on the way through HAProxy by
-// what struck that.
+// disturbed by any other strike; what struck a shard, by another one at that shard or at all nodes, and on the way through HAProxy
+// by one at what stands in front.
 func undisturbed(strikes []Struck, i int) map[string]float64 {
 	own, s := map[string]float64{}, &strikes[i]
 	for way, gap := range s.Without {
@@ -72,7 +72,7 @@ func undisturbed(strikes []Struck, i int) map[string]float64 {
 		disturbed := false
 		for j, o := range strikes {
 			meanwhile := j != i && o.Began <= end && o.Ended >= s.Began
-			disturbed = disturbed || meanwhile && (s.Shard < 0 || o.Shard < 0 && way == ThroughHAProxy)
+			disturbed = disturbed || meanwhile && (s.Shard < 0 || o.Shard == s.Shard || o.Shard < 0 && (way == ThroughHAProxy || len(o.Victims) > 1))
 		}
 		if !disturbed {
 			own[way] = gap.Seconds

@@ -185,7 +185,7 @@ func (p *processes) asTarget() *nemesis.Target {
 	}
 	t.Leader = func(ctx context.Context, shard int) (nemesis.Node, error) {
 		n, err := p.Leader(ctx, uint32(shard))
-		return node{n}, err
+		return node{n}, leaderless(err)
 	}
 	if p.haproxy != nil {
 		t.Proxy, t.Router = proxy{p.haproxy}, router{p.router}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/kvorum/kvorum/internal/rig"
 	lin "github.com/kvorum/kvorum/linearizability"
+	"github.com/kvorum/kvorum/wire"
+	"github.com/kvorum/kvorum/workload"
 )
 
 // Verdict on a trial.
@@ -45,6 +47,7 @@ type Result struct {
 	Operations map[lin.Outcome]int `json:"operations"`
 	Writes     int                 `json:"writes_acknowledged"` // not counting those of the probes
 	Appends    int                 `json:"list_appends_acknowledged"`
+	WeakReads  int                 `json:"weak_reads_judged"` // bounded, stale, or of sessions; by the order of the commits, so 0 without it
 	Nemeses    map[string]Fired    `json:"nemeses"`
 	Longest    Gap                 `json:"longest_without_service"` // on the clients' way
 	Outages    []Outages           `json:"time_without_service"`
@@ -63,6 +66,9 @@ type Result struct {
 
 	Report lin.Report `json:"-"`
 
+	reads   int            // linearizable ones that were answered
+	written map[uint32]int // writes acknowledged, by shard
+
 	clock   func() int64 // the history's
 	strikes []Struck
 	to      int64 // when the clients were told to stop; they began at 0
@@ -72,7 +78,8 @@ func newResult(c Config) *Result {
 	return &Result{Seed: c.Seed, Target: c.Target, Through: c.Through, DecidedBy: []string{"search"}, Nemeses: map[string]Fired{}, BeyondRaft: map[string]string{}, LeftOut: c.LeftOut, NoRoom: c.NoRoom, Folder: c.Out}
 }
 
-// leastWrites are how many acknowledged writes a second of a trial must have on average, or it proves nothing.
+// leastWrites are how many acknowledged writes a second of a trial must have on average, a shard its part of them, and as many
+// linearizable reads, or it proves nothing.
 const leastWrites = 5
 
 // finish judges the history and writes the folder.
@@ -81,13 +88,17 @@ func (r *Result) finish(ctx context.Context, c Config, h lin.History, crowd *cro
 	r.Findings = append(r.Findings, known.findings...)
 	if known.commits != nil {
 		r.DecidedBy = append(r.DecidedBy, "replay")
+		r.WeakReads = countWeakReads(h.Operations)
+		for _, b := range workload.JudgeWeakReads(known.commits, h.Operations) {
+			r.Findings = append(r.Findings, b.Promise+": "+b.Detail)
+		}
 	}
 	r.NoReplay = known.why
 	c.Say("judging %d operations by %s", len(h.Operations), strings.Join(r.DecidedBy, " and "))
 	r.Report = lin.Check(ctx, h.Operations, lin.Options{Timeout: c.CheckTime, Commits: known.commits})
 	r.judge(c)
 	r.Caught = r.firstSign(r.clock())
-	r.Report.Run, r.Report.Besides = r.says(), r.besides()
+	r.Report.Run, r.Report.Besides, r.Report.Files = r.says(), r.besides(), files(c.Out, known)
 	folder := func(name string) string { return filepath.Join(c.Out, name) }
 	err := errors.Join(
 		rig.WriteFile(folder(HistoryFile), func(w io.Writer) error { return rig.WriteHistory(w, h) }),
@@ -99,6 +110,35 @@ func (r *Result) finish(ctx context.Context, c Config, h lin.History, crowd *cro
 		err = errors.Join(err, os.RemoveAll(folder(dataFolder)))
 	}
 	return err
+}
+
+// files are those of the run's folder that the report leads to, as seen from the report's.
+func files(out string, known order) []string {
+	all := []string{"../" + ResultFile, "../" + ScheduleFile, "../" + HistoryFile}
+	if known.commits != nil {
+		all = append(all, "../"+CommitsFile)
+	}
+	logs, _ := filepath.Glob(filepath.Join(out, logFolder, "*.log")) // its only error is a malformed pattern
+	for _, name := range logs {
+		all = append(all, "../"+logFolder+"/"+filepath.Base(name))
+	}
+	return all
+}
+
+// countWeakReads counts the reads that were answered and asked for less than linearizable.
+func countWeakReads(operations []lin.Operation) (n int) {
+	for i := range operations {
+		o := &operations[i]
+		if o.Kind == lin.Get && o.Outcome == lin.Applied && weak(o) {
+			n++
+		}
+	}
+	return n
+}
+
+func weak(o *lin.Operation) bool {
+	c := wire.Consistency(o.Input.Consistency)
+	return c != "" && c != wire.Linearizable
 }
 
 // before is the history without the reads at the end, which would dwarf everything else on the report's axes.
@@ -114,12 +154,19 @@ func (r *Result) before(h lin.History) lin.History {
 
 // measure counts.
 func (r *Result) measure(c Config, h lin.History, crowd *crowd) {
+	r.written = map[uint32]int{}
 	r.Operations = map[lin.Outcome]int{lin.Applied: 0, lin.NotApplied: 0, lin.Unknown: 0}
 	for i := range h.Operations {
 		o := &h.Operations[i]
 		r.Operations[o.Outcome]++
+		if o.Kind == lin.Get && o.Outcome == lin.Applied && !weak(o) && o.Call <= r.to {
+			r.reads++
+		}
 		if _, probe := crowd.probes[o.Client]; !probe && acknowledgedWrite(o) {
 			r.Writes++
+			if o.Receipt != nil {
+				r.written[o.Receipt.Shard]++
+			}
 			if slices.Contains(crowd.lists, o.Key) {
 				r.Appends++
 			}
@@ -163,10 +210,8 @@ func (r *Result) judge(c Config) {
 		unproved = true
 		r.Doubts = append(r.Doubts, fmt.Sprintf("%d strikes of the schedule never began", missing))
 	}
-	least := int(leastWrites * c.Time.Seconds())
-	if r.Writes < least {
-		r.Doubts = append(r.Doubts, fmt.Sprintf("only %d writes were acknowledged, fewer than %d prove too little", r.Writes, least))
-	}
+	vacuous := r.tooLittle(c)
+	r.Doubts = append(r.Doubts, vacuous...)
 	if r.Interrupted {
 		r.Doubts = append(r.Doubts, "it was interrupted")
 	}
@@ -177,11 +222,28 @@ func (r *Result) judge(c Config) {
 		r.Verdict = Verdict(r.Report.Verdict)
 	case r.Interrupted:
 		r.Verdict = Undecided
-	case r.Writes < least:
+	case len(vacuous) > 0:
 		r.Verdict = Vacuous
 	case unproved:
 		r.Verdict = Unproved
 	default:
 		r.Verdict = Linearizable
 	}
+}
+
+// tooLittle says what there was too little of to prove anything.
+func (r *Result) tooLittle(c Config) (doubts []string) {
+	least := int(leastWrites * c.Time.Seconds())
+	if r.Writes < least {
+		doubts = append(doubts, fmt.Sprintf("only %d writes were acknowledged, fewer than %d prove too little", r.Writes, least))
+	}
+	for shard := range uint32(c.Shards) {
+		if n := r.written[shard]; n < least/c.Shards {
+			doubts = append(doubts, fmt.Sprintf("only %d writes were acknowledged in shard %d, fewer than %d prove too little", n, shard, least/c.Shards))
+		}
+	}
+	if r.reads < least {
+		doubts = append(doubts, fmt.Sprintf("only %d linearizable reads were answered, fewer than %d prove too little", r.reads, least))
+	}
+	return doubts
 }

@@ -124,6 +124,9 @@ func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck)
 	if strike == nil {
 		struck.to = s.rec.now()
 		struck.NotProved = fmt.Sprint(err)
+		if errors.Is(err, nemesis.ErrBroken) && ctx.Err() == nil {
+			struck.NotProved, struck.NotHealed = "", err.Error()
+		}
 		s.finish(&struck, n)
 		return struck
 	}
@@ -140,10 +143,12 @@ func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck)
 	if proof != "" {
 		struck.Proof = strings.TrimPrefix(struck.Proof+"; "+proof, "; ")
 	}
-	if errors.Is(healErr, nemesis.ErrNoProof) {
+	if errors.Is(err, nemesis.ErrBroken) && ctx.Err() == nil {
+		err, healErr = nil, errors.Join(err, healErr)
+	} else if errors.Is(healErr, nemesis.ErrNoProof) {
 		err, healErr = errors.Join(err, healErr), nil
 	}
-	if err == nil && struck.Proof == "" {
+	if err == nil && healErr == nil && struck.Proof == "" {
 		err = nemesis.ErrNoProof
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package trial
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,12 @@ func TestOnlyWhatIsProvedCounts(t *testing.T) {
 		{Name: "failing", Scope: nemesis.OneShard, Inject: func(context.Context, *nemesis.Target, nemesis.Blow) (*nemesis.Strike, error) {
 			return nil, errors.New("no leader")
 		}},
+		{Name: "leaderless", Scope: nemesis.OneShard, Inject: func(context.Context, *nemesis.Target, nemesis.Blow) (*nemesis.Strike, error) {
+			return nil, leaderless(errors.New("timed out"))
+		}},
+		{Name: "ends badly", Scope: nemesis.OneShard, Inject: func(context.Context, *nemesis.Target, nemesis.Blow) (*nemesis.Strike, error) {
+			return &nemesis.Strike{Heal: func(context.Context) (string, error) { return "", nil }}, fmt.Errorf("%w: ended with code 2", nemesis.ErrBroken)
+		}},
 	}
 	var plan []nemesis.Planned
 	for _, n := range all {
@@ -59,6 +66,7 @@ func TestOnlyWhatIsProvedCounts(t *testing.T) {
 	}
 	for name, want := range map[string][2]string{ // not proved, not healed
 		"good": {"", ""}, "idle": {"no proof", ""}, "late": {"no proof", ""}, "lasting": {"", "does not come back"}, "failing": {"no leader", ""},
+		"leaderless": {"", "timed out"}, "ends badly": {"", "ended with code 2"},
 	} {
 		s, there := got[name]
 		if !there || (s.NotProved == "") != (want[0] == "") || !strings.Contains(s.NotProved, want[0]) || (s.NotHealed == "") != (want[1] == "") || !strings.Contains(s.NotHealed, want[1]) {

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
 )
@@ -36,6 +37,14 @@ type system interface {
 	alarms() ([]string, error)
 	order(states []shown) order
 	logTails(lines int) string
+}
+
+// leaderless: that a shard which has a quorum finds no leader for as long as a trial waits is the cluster's failure.
+func leaderless(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%w: %w", nemesis.ErrBroken, err)
+	}
+	return err
 }
 
 func newSystem(ctx context.Context, c Config) (system, error) {

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/kvorum/kvorum/jepsen-lite/cluster"
@@ -22,8 +23,10 @@ func (s *containers) throttle(ctx context.Context, member string) (nemesis.Outag
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.do(ctx, func(s state) bool { return s.throttled }, "update", "--cpu-period", quotaPeriod, "--cpu-quota", quota)
-	return throttled{c, before[member]}, err
+	if _, err = c.do(ctx, func(s state) bool { return s.throttled }, "update", "--cpu-period", quotaPeriod, "--cpu-quota", quota); err != nil {
+		return nil, errors.Join(err, c.unthrottle(context.WithoutCancel(ctx)))
+	}
+	return throttled{c, before[member]}, nil
 }
 
 // throttled is a container with a quota, and what it had waited for a processor before.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/kvorum/kvorum/jepsen-lite/cluster"
 	lin "github.com/kvorum/kvorum/linearizability"
 	"github.com/kvorum/kvorum/workload"
 )
@@ -53,7 +54,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	c.Say("%6.1fs the clients are done: mending, and reading everything at %d places", seconds(r.to), len(p.everyEndpoint()))
 	readAll := recoverAll(ctx, c, p, crowd, rec)
 	r.find("the cluster did not recover: ", readAll)
-	states, err := p.ask(ctx)
+	states, err := atRest(ctx, c, p)
 	if readAll == nil {
 		r.find("", err)
 	}
@@ -140,6 +141,37 @@ func recoverAll(ctx context.Context, c Config, p system, crowd *crowd, rec *reco
 	// The probes' keys are many and simple: once each will do, as what all replicas hold is compared besides.
 	once := workload.Config{Seed: c.Seed, First: crowd.next + len(everywhere), Endpoints: everywhere[:1], Keys: crowd.probed}
 	return errors.Join(err, workload.ReadAll(limited, once, rec))
+}
+
+// atRest waits until all replicas of each shard have executed the same entries, as nobody writes any more, and gives what they say of
+// themselves.
+func atRest(ctx context.Context, c Config, p system) (states []shown, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.GiveUp)
+	defer cancel()
+	err = cluster.WaitFor(ctx, "all replicas to execute the same entries", func(ctx context.Context) error {
+		all, err := p.ask(ctx)
+		if err == nil {
+			states, err = all, behind(all)
+		}
+		return err
+	})
+	return states, err
+}
+
+// behind says which replica has executed less than another one of its shard.
+func behind(all []shown) error {
+	furthest := map[uint32]shown{}
+	for _, s := range all {
+		if s.applied >= furthest[s.shard].applied {
+			furthest[s.shard] = s
+		}
+	}
+	for _, s := range all {
+		if f := furthest[s.shard]; s.applied < f.applied {
+			return fmt.Errorf("%s has executed up to entry %d, %s up to %d", s.name, s.applied, f.name, f.applied)
+		}
+	}
+	return nil
 }
 
 // find notes what is wrong with the cluster.

@@ -1,4 +1,4 @@
-package sim
+package workload
 
 import (
 	"fmt"
@@ -7,7 +7,6 @@ import (
 	"time"
 
 	lin "github.com/kvorum/kvorum/linearizability"
-	"github.com/kvorum/kvorum/workload"
 )
 
 // TestWeakReads: key k is written at indexes 5, 7 and 9, by client 0, and read by others.
@@ -21,7 +20,7 @@ func TestWeakReads(t *testing.T) {
 		writes = append(writes, lin.Operation{Kind: lin.Put, Key: "k", Input: lin.Input{Value: value}, Output: lin.Output{Result: lin.OK}, Outcome: lin.Applied, Call: at, Return: at + 1})
 	}
 	const plain, session = 1, 3
-	if workload.HasSession(plain) || !workload.HasSession(session) {
+	if HasSession(plain) || !HasSession(session) {
 		t.Fatal("other clients have sessions")
 	}
 	late := int64(time.Minute)
@@ -53,7 +52,7 @@ func TestWeakReads(t *testing.T) {
 		failures := weakReads(keyLogs(all), slices.Concat(writes, c.reads))
 		got := ""
 		for _, f := range failures {
-			got += f.Oracle
+			got += f.Promise
 		}
 		if got != c.want {
 			t.Errorf("%s: %v, want %q", name, failures, c.want)

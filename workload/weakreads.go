@@ -1,4 +1,4 @@
-package sim
+package workload
 
 import (
 	"cmp"
@@ -10,7 +10,6 @@ import (
 
 	lin "github.com/kvorum/kvorum/linearizability"
 	"github.com/kvorum/kvorum/wire"
-	"github.com/kvorum/kvorum/workload"
 )
 
 // keyLog is what became of one key, in commit order. State i is what a reader sees after i changes.
@@ -23,15 +22,16 @@ type keyLog struct {
 
 const absentState = "\x00absent"
 
-// judgeWeakReads: a stale read shows something that was once true; a bounded one nothing older than its bound; one of a client
-// with a session nothing older than what that client was told before. The order is the machines', the times are the clients'
-// true ones.
-func (w *World) judgeWeakReads(all []lin.Commit) {
-	failures := weakReads(keyLogs(all), w.history.ops)
-	slices.SortStableFunc(failures, func(a, b Failure) int { return strings.Compare(a.Detail, b.Detail) })
-	for _, f := range failures {
-		w.fail(f.Oracle, f.Detail)
-	}
+// Broken is a promise that a weak read broke: which, and how.
+type Broken struct{ Promise, Detail string }
+
+// JudgeWeakReads judges the reads of a crowd that asked for less than linearizable, which the search leaves out: a stale read shows
+// something that was once true; a bounded one nothing older than its bound; one of a client with a session nothing older than
+// what that client was told before. The order is the machines', the times are the clients' true ones.
+func JudgeWeakReads(order []lin.Commit, operations []lin.Operation) []Broken {
+	failures := weakReads(keyLogs(order), operations)
+	slices.SortStableFunc(failures, func(a, b Broken) int { return strings.Compare(a.Detail, b.Detail) })
+	return failures
 }
 
 func keyLogs(all []lin.Commit) map[string]*keyLog {
@@ -58,7 +58,7 @@ func keyLogs(all []lin.Commit) map[string]*keyLog {
 	return logs
 }
 
-func weakReads(logs map[string]*keyLog, ops []lin.Operation) (failures []Failure) {
+func weakReads(logs map[string]*keyLog, ops []lin.Operation) (failures []Broken) {
 	floors := sessionFloors(ops)
 	byKey := map[string][]*lin.Operation{}
 	for i := range ops {
@@ -77,7 +77,7 @@ func weakReads(logs map[string]*keyLog, ops []lin.Operation) (failures []Failure
 func sessionFloors(ops []lin.Operation) map[*lin.Operation]uint64 {
 	byClient := map[int][]*lin.Operation{}
 	for i := range ops {
-		if o := &ops[i]; workload.HasSession(o.Client) {
+		if o := &ops[i]; HasSession(o.Client) {
 			byClient[o.Client] = append(byClient[o.Client], o)
 		}
 	}
@@ -97,9 +97,9 @@ func sessionFloors(ops []lin.Operation) map[*lin.Operation]uint64 {
 }
 
 // slack is what clocks that drift by up to 10 % and the way of a request may add to a bound.
-const slack = workload.MaxStale / 8
+const slack = MaxStale / 8
 
-func (l *keyLog) judge(ops []*lin.Operation, floors map[*lin.Operation]uint64) (failures []Failure) {
+func (l *keyLog) judge(ops []*lin.Operation, floors map[*lin.Operation]uint64) (failures []Broken) {
 	for _, o := range ops {
 		weak := wire.Consistency(o.Input.Consistency)
 		if o.Kind != lin.Get || o.Outcome != lin.Applied || weak == "" || weak == wire.Linearizable {
@@ -111,16 +111,16 @@ func (l *keyLog) judge(ops []*lin.Operation, floors map[*lin.Operation]uint64) (
 		}
 		places := l.place[state]
 		if len(places) == 0 {
-			failures = append(failures, Failure{"stale reads", 0, fmt.Sprintf("%s: it never was so", o)})
+			failures = append(failures, Broken{"stale reads", fmt.Sprintf("%s: it never was so", o)})
 			continue
 		}
 		newest := places[len(places)-1]
 		if floor := floors[o]; newest < l.stateAt(floor) {
-			failures = append(failures, Failure{"session reads", 0, fmt.Sprintf("%s: overwritten by index %d, which this client had been told of", o, floor)})
+			failures = append(failures, Broken{"session reads", fmt.Sprintf("%s: overwritten by index %d, which this client had been told of", o, floor)})
 		}
 		// the state that was there when the bound began: made by writes acknowledged before it
-		if weak == wire.Bounded && newest < l.acknowledgedBefore(ops, o.Call-int64(workload.MaxStale+slack)) {
-			failures = append(failures, Failure{"bounded reads", 0, fmt.Sprintf("%s: overwritten more than %s before the call", o, time.Duration(workload.MaxStale))})
+		if weak == wire.Bounded && newest < l.acknowledgedBefore(ops, o.Call-int64(MaxStale+slack)) {
+			failures = append(failures, Broken{"bounded reads", fmt.Sprintf("%s: overwritten more than %s before the call", o, time.Duration(MaxStale))})
 		}
 	}
 	return failures
