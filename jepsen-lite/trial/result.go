@@ -89,9 +89,7 @@ func (r *Result) finish(ctx context.Context, c Config, h lin.History, crowd *cro
 	if known.commits != nil {
 		r.DecidedBy = append(r.DecidedBy, "replay")
 		r.WeakReads = countWeakReads(h.Operations)
-		for _, b := range workload.JudgeWeakReads(known.commits, h.Operations) {
-			r.Findings = append(r.Findings, b.Promise+": "+b.Detail)
-		}
+		r.Findings = append(r.Findings, weakReads(known.commits, h.Operations)...)
 	}
 	r.NoReplay = known.why
 	c.Say("judging %d operations by %s", len(h.Operations), strings.Join(r.DecidedBy, " and "))
@@ -123,6 +121,21 @@ func files(out string, known order) []string {
 		all = append(all, "../"+logFolder+"/"+filepath.Base(name))
 	}
 	return all
+}
+
+// mostWeak bounds how many weak reads that broke their promise are told one by one.
+const mostWeak = 10
+
+// weakReads says which of them broke their promise.
+func weakReads(order []lin.Commit, operations []lin.Operation) (findings []string) {
+	broken := workload.JudgeWeakReads(order, operations)
+	for _, b := range broken[:min(len(broken), mostWeak)] {
+		findings = append(findings, b.Promise+": "+b.Detail)
+	}
+	if more := len(broken) - mostWeak; more > 0 {
+		findings = append(findings, fmt.Sprintf("%s: and %d more reads", broken[mostWeak].Promise, more))
+	}
+	return findings
 }
 
 // countWeakReads counts the reads that were answered and asked for less than linearizable.
