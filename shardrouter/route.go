@@ -59,6 +59,14 @@ func (w *waiter) pause(ctx context.Context, news <-chan struct{}) error {
 // begun reports whether it has waited at all.
 func (w *waiter) begun() bool { return !w.until.IsZero() }
 
+// waited is how long it has waited so far.
+func (w *waiter) waited() time.Duration {
+	if !w.begun() {
+		return 0
+	}
+	return w.limit - time.Until(w.until)
+}
+
 // half reports whether half its time is up.
 func (w *waiter) half() bool { return w.begun() && time.Until(w.until) < w.limit/2 }
 
@@ -230,7 +238,7 @@ func (r *Router) givenUp(shard uint32, last error) error {
 // nobody could.
 func (r *Router) noLeader(shard uint32, last error, wait *waiter) error {
 	if link := (*linkError)(nil); errors.As(last, &link) && wait.seen {
-		return replica.Failure(wire.CodeNoLeader, "shard %d has had no leader for %v (the last one known: %v): try again", shard, wait.limit, link)
+		return replica.Failure(wire.CodeNoLeader, "shard %d has had no leader in the %v that this request waited (the last one known: %v): try again", shard, wait.waited().Round(100*time.Millisecond), link)
 	}
 	return r.givenUp(shard, last)
 }

@@ -33,10 +33,11 @@ const description = `Breaks a real kvorum cluster under the load of its own clie
 
 Exit codes:
   0  linearizable
-  1  violation: of linearizability, or of another promise: a node ended unasked or did not come back, replicas hold different states,
-     a list lost an element
+  1  violation: of linearizability, by the search or by the order in which the shards executed everything; or of another promise: a node
+     ended unasked, did not come back or did not end well, a shard had no leader for a minute, replicas hold different states, a disk
+     lacks what was executed, a list lost an element, a weak read broke its bound
   2  wrong usage, not possible here, or the cluster did not start: no clients were let loose, and there is no last line
-  3  undecided or interrupted, the two methods contradict each other, too few writes or reads, a nemesis that is not known to have
+  3  undecided or interrupted, the search finds no order where the replay has one (one of the checkers has a bug), too few writes or reads, a nemesis that is not known to have
      taken effect, or a folder that could not be written whole`
 
 type cli struct {

@@ -31,7 +31,7 @@ type runCmd struct {
 	Through    string        `enum:",haproxy,nodes" default:"" placeholder:"haproxy|nodes" help:"Where clients go. Default: haproxy where it is installed (or where the environment variable HAPROXY says), else nodes."`
 	Kvorum     string        `placeholder:"PATH" help:"The program to break. Default: built from this checkout."`
 	HAProxy    string        `name:"haproxy" placeholder:"DIR" help:"Folder of another configuration of HAProxy, as haproxy/ is. Default: haproxy/ of this checkout."`
-	Out        string        `placeholder:"DIR" help:"Folder for schedule, history, logs and report (default jepsen-lite-SEED)."`
+	Out        string        `placeholder:"DIR" help:"Folder for schedule, history, logs and report (default jepsen-lite-SEED). One of an earlier run is replaced, whatever its verdict."`
 	ServeFlags []string      `name:"serve-flag" sep:"none" placeholder:"--FLAG=X" help:"A further flag of each kvorum serve, such as --heartbeat-timeout=400ms; may be repeated. Default: none, the node's own defaults."`
 }
 

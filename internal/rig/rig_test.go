@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -31,6 +32,32 @@ func TestFolderIsReplacedOnlyIfOurs(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(path, "precious")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFolderOfARunUnderWayIsRefused: the lock is of an open file, so this process can stand for another one.
+func TestFolderOfARunUnderWayIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.Create(filepath.Join(path, ".mark"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	for name, try := range map[string]func(path, mark string) error{"MayBeNew": MayBeNew, "NewFolder": NewFolder} {
+		if err := try(path, ".mark"); err == nil || !strings.Contains(err.Error(), "under way") {
+			t.Errorf("%s, while a run is under way: %v", name, err)
+		}
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := NewFolder(path, ".mark"); err != nil {
+		t.Errorf("when it is over: %v", err)
 	}
 }
 

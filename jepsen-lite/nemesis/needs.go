@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -118,7 +119,7 @@ func (p Place) MissingFor(n Nemesis) string {
 // tooSmallFor gives the reason if the shards have too few replicas for the nemesis.
 func (p Place) tooSmallFor(n Nemesis) string {
 	if p.Replicas > 0 && p.Replicas < n.Replicas {
-		return fmt.Sprintf("needs shards of at least %d replicas, these have %d", n.Replicas, p.Replicas)
+		return fmt.Sprintf("needs shards of at least %d replicas, these have %d: --replicas %d --through nodes, of processes", n.Replicas, p.Replicas, n.Replicas)
 	}
 	return ""
 }
@@ -195,6 +196,9 @@ func unknown(word string) error {
 		if word == a.Family {
 			return fmt.Errorf("%s %s", a.Family, a.Reason)
 		}
+	}
+	if word == "none" {
+		return errors.New("none stands alone")
 	}
 	return fmt.Errorf("no nemesis or family %q: jepsen-lite nemeses lists them", word)
 }

@@ -52,7 +52,8 @@ func TimesWithoutService(trials ...[]Struck) []Outages {
 		o := Outages{Nemesis: k.nemesis, Role: k.role, Strikes: counts[k], Ways: map[string]Spread{}}
 		for way, list := range ways {
 			slices.Sort(list)
-			o.Ways[way] = Spread{Median: list[len(list)/2], Worst: list[len(list)-1]}
+			middle := (list[(len(list)-1)/2] + list[len(list)/2]) / 2
+			o.Ways[way] = Spread{Median: milli(middle), Worst: list[len(list)-1]}
 		}
 		all = append(all, o)
 	}

@@ -45,13 +45,29 @@ func (r *Result) says() string {
 	return strings.TrimSuffix(fmt.Sprintf("%s: %s", r.Verdict, strings.Join(append(append([]string(nil), r.Findings...), r.Doubts...), "; ")), ": ")
 }
 
-// besides is the table of times without service, "" without strikes.
+// besides says what the history does not: of which run it is, what was judged otherwise, each strike with its proof, and the table of
+// times without service.
 func (r *Result) besides() string {
-	if len(r.Outages) == 0 {
-		return ""
-	}
 	var text strings.Builder
-	text.WriteString("Time without service, for each strike the longest from its injection, or a later write, to its shard's next acknowledged write:\n\n")
+	fmt.Fprintf(&text, "jepsen-lite, seed %d, target %s, through %s, %.0f s.\n", r.Seed, r.Target, r.Through, r.Seconds)
+	if r.NoReplay != "" {
+		fmt.Fprintf(&text, "Not judged by the order of the commits: %s.\n", r.NoReplay)
+	} else {
+		fmt.Fprintf(&text, "%d weak reads (bounded, stale, of sessions) judged by the order of the commits.\n", r.WeakReads)
+	}
+	for _, s := range r.strikes {
+		fmt.Fprintf(&text, "%7.1f s to %.1f s  %s: %s", s.Began, s.Ended, s.Nemesis, strings.Join(s.Victims, ", "))
+		for _, said := range []string{s.Proof, s.NotProved, s.NotHealed} {
+			if said != "" {
+				text.WriteString("; " + said)
+			}
+		}
+		text.WriteByte('\n')
+	}
+	if len(r.Outages) == 0 {
+		return text.String()
+	}
+	text.WriteString("\nTime without service, for each strike the longest from its injection, or a later write, to its shard's next acknowledged write:\n\n")
 	if err := WriteOutages(&text, r.Outages); err != nil {
 		panic(err) // a strings.Builder gives none
 	}
