@@ -79,7 +79,7 @@ func writeSummaryPage(w io.Writer, h History, r Report) error {
 	}
 	p := page{Report: r, Elapsed: r.Elapsed.Round(time.Millisecond), Counts: map[string]int{}, Chart: newChart(h), Outcomes: outcomeRows(h), SearchURL: reportSearch}
 	if p.Chart != nil {
-		p.Span = p.Chart.length().String()
+		p.Span = p.Chart.length().Round(time.Millisecond).String()
 	}
 	for i, k := range r.Keys {
 		p.Counts[string(k.Verdict)]++
