@@ -15,8 +15,8 @@ TIME     ?= 60s
 SOAK     ?= 10m
 SOAK_COMPOSE ?= 5m
 OUTAGES  ?= 18m
-DISKS     = disk,mix-stall-cut,kill,pause,partition
-NODISKS   = kill,pause,slow,restart,partition,link,proxy,router,mix-pause-kill,mix-kill-pause,mix-hold-kill,mix-reload-kill
+DISKS     = disk,mixture,kill,pause,partition
+NODISKS   = kill,pause,slow,restart,partition,link,proxy,router,mixture
 
 .PHONY: jepsen jepsen-again soak jepsen-compose soak-compose outages sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images nettools readable compose-v2-check build clean
 
