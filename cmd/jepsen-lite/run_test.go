@@ -81,7 +81,7 @@ func TestNoRulesForContainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-	c := runCmd{Target: trial.Compose, Nemesis: "all", Time: 600e9, Rate: 1, Clients: 3}
+	c := runCmd{Target: trial.Compose, Nemesis: "all", Time: 600e9, Rate: leastRate, Clients: 3, Replicas: replicas}
 	config, err := c.plan(quiet(t))
 	if err != nil || !strings.Contains(config.LeftOut["partition-one"], "knows no nft") || config.LeftOut["link-loss"] == "" || config.LeftOut["kill-one"] != "" {
 		t.Errorf("%v, left out %v", err, config.LeftOut)
@@ -110,7 +110,7 @@ func TestHAProxyIsMissing(t *testing.T) {
 			t.Errorf("%s: code %d\n%s", args, code, &err)
 		}
 	}
-	c := runCmd{Target: trial.Processes, Nemesis: "all", Time: 600e9, Rate: 1, Clients: 3, Kvorum: program}
+	c := runCmd{Target: trial.Processes, Nemesis: "all", Time: 600e9, Rate: leastRate, Clients: 3, Replicas: replicas, Kvorum: program}
 	config, err := c.plan(quiet(t))
 	if err != nil || config.Through != trial.ThroughNodes || config.LeftOut["proxy-kill"] == "" {
 		t.Errorf("%v: through %s, left out %v", err, config.Through, config.LeftOut)

@@ -47,7 +47,7 @@ func TestSum(t *testing.T) {
 		if code != c.code || s.Verdict != c.verdict || s.Runs != n || s.Writes != 700*n || s.Nemeses["kill-leader"].Proved != 2*n || s.Outages[0].Strikes != n {
 			t.Errorf("code %d, %+v", code, s)
 		}
-		if c.code == exitLinearizable && !strings.Contains(text.String(), "| kill-leader          | leader   |       2 |    3.50 s |    3.50 s |") {
+		if c.code == exitLinearizable && !strings.Contains(text.String(), "| kill-leader          | leader   |       2 |    2.38 s |    3.50 s |") {
 			t.Errorf("%s", &text)
 		}
 	}

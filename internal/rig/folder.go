@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 
 	lin "github.com/kvorum/kvorum/linearizability"
@@ -27,44 +26,24 @@ func MayBeNew(path, mark string) error {
 			return fmt.Errorf("%s exists and is no folder of an earlier run: name another with --out", path)
 		}
 		defer file.Close()
-		if held := holds(path); !held && syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
-			return fmt.Errorf("a run is under way in %s: name another folder with --out", path)
+		lock := syscall.Flock_t{Type: syscall.F_WRLCK}
+		if err := syscall.FcntlFlock(file.Fd(), syscall.F_GETLK, &lock); err == nil && lock.Type != syscall.F_UNLCK {
+			return fmt.Errorf("a run is under way in %s, of process %d: name another folder with --out", path, lock.Pid)
 		}
 	}
 	return nil
 }
 
-// ours are the folders of this process's runs, each with its mark, which is locked for as long as the process lives: another run
-// would take the folder for one that is over, and replace it.
-var ours struct {
-	sync.Mutex
-	marks map[string]*os.File // by path
-}
-
-func holds(path string) bool {
-	ours.Lock()
-	defer ours.Unlock()
-	return ours.marks[path] != nil
-}
-
-// hold locks the mark of a folder.
+// hold locks the mark of a folder for as long as the process lives: another one would take the run for one that is over, and replace
+// it. The lock is the process's (fcntl), so one that runs a second time may replace its own; the descriptor stays open on purpose.
 func hold(path, mark string) error {
-	file, err := os.OpenFile(filepath.Join(path, mark), os.O_RDWR|os.O_CREATE, 0o644)
+	fd, err := syscall.Open(filepath.Join(path, mark), syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC, 0o644)
 	if err != nil {
-		return err
+		return fmt.Errorf("make %s: %w", mark, err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("lock %s: %w", mark, err), file.Close())
+	if err := syscall.FcntlFlock(uintptr(fd), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}); err != nil {
+		return errors.Join(fmt.Errorf("lock %s: %w", mark, err), syscall.Close(fd))
 	}
-	ours.Lock()
-	defer ours.Unlock()
-	if ours.marks == nil {
-		ours.marks = map[string]*os.File{}
-	}
-	if before := ours.marks[path]; before != nil {
-		before.Close() // of a folder that is gone
-	}
-	ours.marks[path] = file
 	return nil
 }
 

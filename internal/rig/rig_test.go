@@ -1,11 +1,15 @@
 package rig
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -35,25 +39,34 @@ func TestFolderIsReplacedOnlyIfOurs(t *testing.T) {
 	}
 }
 
-// TestFolderOfARunUnderWayIsRefused: the lock is of an open file, so this process can stand for another one.
+// TestFolderOfARunUnderWayIsRefused: of another process, which is this test once more. It may replace its own.
 func TestFolderOfARunUnderWayIsRefused(t *testing.T) {
+	const folder = "KVORUM_TEST_FOLDER"
+	if path := os.Getenv(folder); path != "" {
+		if err := errors.Join(NewFolder(path, ".mark"), NewFolder(path, ".mark")); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("held")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return
+	}
 	path := filepath.Join(t.TempDir(), "run")
-	if err := os.Mkdir(path, 0o755); err != nil {
+	other := exec.Command(os.Args[0], "-test.run=^TestFolderOfARunUnderWayIsRefused$")
+	other.Env = append(os.Environ(), folder+"="+path)
+	in, err1 := other.StdinPipe()
+	out, err2 := other.StdoutPipe()
+	if err := errors.Join(err1, err2, other.Start()); err != nil {
 		t.Fatal(err)
 	}
-	other, err := os.Create(filepath.Join(path, ".mark"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "held\n" {
+		t.Fatalf("%q, %v", line, err)
 	}
 	for name, try := range map[string]func(path, mark string) error{"MayBeNew": MayBeNew, "NewFolder": NewFolder} {
-		if err := try(path, ".mark"); err == nil || !strings.Contains(err.Error(), "under way") {
+		if err := try(path, ".mark"); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("of process %d", other.Process.Pid)) {
 			t.Errorf("%s, while a run is under way: %v", name, err)
 		}
 	}
-	if err := other.Close(); err != nil {
+	if err := errors.Join(in.Close(), other.Wait()); err != nil {
 		t.Fatal(err)
 	}
 	if err := NewFolder(path, ".mark"); err != nil {

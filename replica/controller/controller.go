@@ -143,6 +143,9 @@ func Open(cfg Config, listener net.Listener) (*Controller, error) {
 	c.disk = newDiskWatch(cfg.DataDir, cfg.Tuning, c.closed, func(err error) {
 		c.log.Error("the disk refused a log write: this node gives up leadership and takes no writes until the disk has room", "error", err)
 		c.summonSuccessor() // now: raft steps down when it hears of the error, and only a leader calls
+		if err := c.stores.unmapped(); err != nil {
+			c.fail(err)
+		}
 	})
 	if c.stores, err = c.openStores(); err != nil {
 		c.metrics.unregister()

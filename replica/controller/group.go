@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/kvorum/kvorum/peer"
 )
@@ -69,6 +70,19 @@ func (c *Controller) openStores() (*stores, error) {
 		votes:     &voteStore{store: b, gate: c.disk.hold},
 		snapshots: snapshots,
 	}, nil
+}
+
+// unmapped is an error if the log file is not mapped any more. bbolt maps it anew when it grows, and once that has failed (for want of
+// address space, or because the disk could not be read at that moment) answers nothing more, however well the disk is: the file
+// must be opened again, by another process.
+func (s *stores) unmapped() error {
+	if s == nil {
+		return nil
+	}
+	if _, err := s.bolt.FirstIndex(); errors.Is(err, bolterrors.ErrInvalidMapping) {
+		return fmt.Errorf("%s could not be mapped into memory when it grew, and can't be used again by this process: start the node again", logFile)
+	}
+	return nil
 }
 
 // group is one instance of raft on the stores. The controller can replace it (guard G8) without restarting the process.

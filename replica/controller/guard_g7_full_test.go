@@ -157,3 +157,24 @@ func TestG7VoteWriteIsHeld(t *testing.T) {
 		t.Fatalf("the stored vote is of term %d, %v; given in %d", stored, err, term)
 	}
 }
+
+// TestG7EndsWhileATermIsHeld: a node that is closed while raft waits for the disk to take a term ends in good order; raft would panic
+// if it heard that the term was not stored.
+func TestG7EndsWhileATermIsHeld(t *testing.T) {
+	s := newLinkedShard(t, 3, func(_ int, cfg *Config) { patient(cfg) })
+	s.electFirst(0)
+	s.allReady()
+	s.votes[1].fail(syscall.EIO)
+	term, impostor := s.nodes[1].raft().CurrentTerm()+1, s.impostor(2)
+	asked := make(chan struct{})
+	go func() { // ends with the node
+		defer close(asked)
+		var response raft.RequestVoteResponse
+		if err := impostor.RequestVote("n1", "n1", &raft.RequestVoteRequest{RPCHeader: s.header(2), Term: term, LastLogIndex: 1 << 40, LastLogTerm: term - 1, LeadershipTransfer: true}, &response); err == nil && (response.Granted || response.Term >= term) {
+			t.Errorf("answered %+v without having stored term %d", response, term)
+		}
+	}()
+	eventually(t, "the failed write to be noticed", func() bool { return s.nodes[1].disk.state() == diskFull })
+	s.stop(1)
+	<-asked
+}

@@ -3,6 +3,7 @@ package controller
 import (
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -22,7 +23,8 @@ var errKeyNotFound = errors.New("not found") // the text that raft compares with
 // (hashicorp/raft#661). voteStore holds the term back and writes both as one record with the candidate.
 //
 // It also never returns a write error: raft would panic, and a node with a full disk would die. Instead the caller (raft's
-// main loop) is held until the disk takes the write; to the other nodes that is a stalled disk (guard G7).
+// main loop) is held until the disk takes the write; to the other nodes that is a stalled disk (guard G7). If the node closes
+// first, the caller's goroutine ends there, which raft's shutdown waits for: to an error of a term raft would panic then, too.
 type voteStore struct {
 	store  raft.StableStore
 	gate   func(write func() error) error // runs write until it succeeds; an error only when the node is closing
@@ -34,7 +36,8 @@ type voteStore struct {
 // Set implements raft.StableStore.
 func (v *voteStore) Set(key, value []byte) error {
 	if string(key) != string(keyVoteCandidate) {
-		return v.gate(func() error { return v.store.Set(key, value) })
+		v.hold(func() error { return v.store.Set(key, value) })
+		return nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -42,17 +45,23 @@ func (v *voteStore) Set(key, value []byte) error {
 		return errors.New("a vote's candidate came without its term")
 	}
 	record := append(binary.BigEndian.AppendUint64(nil, v.term), value...)
-	if err := v.gate(func() error { return v.store.Set(keyVote, record) }); err != nil {
-		return err
-	}
+	v.hold(func() error { return v.store.Set(keyVote, record) })
 	v.isHeld = false
 	return nil
+}
+
+// hold returns when the write is done, and never if the node closes first.
+func (v *voteStore) hold(write func() error) {
+	if err := v.gate(write); err != nil {
+		runtime.Goexit()
+	}
 }
 
 // SetUint64 implements raft.StableStore.
 func (v *voteStore) SetUint64(key []byte, value uint64) error {
 	if string(key) != string(keyVoteTerm) {
-		return v.gate(func() error { return v.store.SetUint64(key, value) })
+		v.hold(func() error { return v.store.SetUint64(key, value) })
+		return nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
