@@ -94,6 +94,12 @@ func TestLeaderChangesThroughHAProxy(t *testing.T) {
 	if p99 := percentile(rows[names[5]], 0.99); p99 > 300*time.Millisecond {
 		t.Errorf("of 100 kills one stalled writes for %s or more beyond the election, want at most 300 ms", p99)
 	}
+	// The whole of it is bounded too, for nine of ten: an election that is lost once takes another timeout or two, and on a machine
+	// with much else to do one in ten may be.
+	const followed = 3 * time.Second
+	if p90 := percentile(rows[names[3]], 0.9); p90 > followed {
+		t.Errorf("of ten kills one stalled writes for %s or more, want at most %s", p90, followed)
+	}
 }
 
 // handOver moves a shard's leadership on while writes go on.

@@ -80,7 +80,7 @@ func holdAndKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {
 	}
 	followers := t.others(b.Shard, first, b.Draw)
 	proof, err := gatherAndHold(ctx, first, followers)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoProof) {
 		_, more := resumed(ctx, append(followers, first))
 		return nil, errors.Join(err, more)
 	}
@@ -88,7 +88,7 @@ func holdAndKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {
 	still, goingOn := resumed(ctx, followers)
 	return &Strike{Victims: append([]string{first.ID()}, ids(followers)...), Proof: proof + "; " + gone + "; " + still, Heal: func(ctx context.Context) (string, error) {
 		return "", errors.Join(revive(ctx, []Node{first}), waitReady(ctx, followers))
-	}}, errors.Join(killing, goingOn)
+	}}, errors.Join(err, killing, goingOn)
 }
 
 // gatherAndHold leaves the followers stopped, with messages of the leader before them that hold what had gathered.
@@ -98,11 +98,15 @@ func gatherAndHold(ctx context.Context, leader Node, followers []Node) (string, 
 	}
 	wait(gathered, ctx.Done())
 	proof, err := together(followers, func(n Node) (string, error) { return n.Pause(ctx) })
+	var unproved error // that the leader stood still to the end
+	if still := leader.Paused(); still != nil {
+		unproved = fmt.Errorf("%w: %w", ErrNoProof, still)
+	}
 	if err = errors.Join(err, leader.Resume(ctx)); err != nil {
 		return "", err
 	}
 	wait(heldFor, ctx.Done())
-	return proof, nil
+	return proof, unproved
 }
 
 func reloadAndKill(ctx context.Context, t *Target, b Blow) (*Strike, error) {

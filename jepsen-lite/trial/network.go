@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -64,18 +65,27 @@ func (d dropping) Proof(ctx context.Context) (string, error) {
 	for _, packets := range each {
 		sum += packets
 	}
-	if err == nil && sum == 0 {
-		err = fmt.Errorf("%w: no packet was dropped", nemesis.ErrNoProof)
+	return fmt.Sprintf("%d packets dropped", sum), errors.Join(err, enough(sum, d.PerMill, "dropped"))
+}
+
+// leastHit is how many packets a bad link must have met to have been one. A cut has its probes besides.
+const leastHit = 20
+
+// enough is an error of ErrNoProof if too few packets were.
+func enough(packets int64, perMill int, what string) error {
+	least := int64(leastHit)
+	if perMill == 1000 {
+		least = 1
 	}
-	return fmt.Sprintf("%d packets dropped", sum), err
+	if packets < least {
+		return fmt.Errorf("%w: %d packets were %s, at least %d must be", nemesis.ErrNoProof, packets, what, least)
+	}
+	return nil
 }
 
 type slowing struct{ *netns.Slow }
 
 func (s slowing) Proof(ctx context.Context) (string, error) {
 	held, err := s.Held(ctx)
-	if err == nil && held.Packets == 0 {
-		err = fmt.Errorf("%w: no packet had to wait", nemesis.ErrNoProof)
-	}
-	return fmt.Sprintf("%d packets had to wait or were dropped", held.Packets), err
+	return fmt.Sprintf("%d packets had to wait or were dropped", held.Packets), errors.Join(err, enough(held.Packets, 0, "held up"))
 }

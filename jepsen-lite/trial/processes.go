@@ -257,7 +257,10 @@ func (p proxy) Ready(ctx context.Context) error {
 		if err := p.Alive(); err != nil {
 			return err
 		}
-		_, err := p.Front.Do(ctx, "GET", "/v1/health/live", nil)
+		reply, err := p.Front.Do(ctx, "GET", "/v1/health/live", nil)
+		if err == nil && reply.Status != 200 {
+			err = fmt.Errorf("it answers by itself: %s", reply)
+		}
 		return err
 	})
 }
