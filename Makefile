@@ -61,7 +61,7 @@ jepsen-again: ## jepsen-lite must find out a router and a HAProxy that send writ
 
 # Six fresh clusters: both methods judge each run whole, and none needs more memory than its own history. A run that is not good
 # ends nothing: sum gives the exit code, also if one left no result.
-soak: ## an hour of it: four times all but disks, twice with disk faults; ends with one table. SOAK=1m for six minutes, JEPSEN= for flags
+soak: ## an hour of it: four times all families but disk, twice that one and some more; ends with one table. SOAK=1m for six minutes, JEPSEN= for flags
 	$(GO) build -o bin/ ./cmd/kvorum ./cmd/jepsen-lite
 	@rm -rf jepsen-lite-soak; mkdir jepsen-lite-soak; for n in 1 2 3 4 5 6; do \
 		case $$n in 3|6) nemesis=$(DISKS);; *) nemesis=$(NODISKS);; esac; \

@@ -120,6 +120,11 @@ type Operation struct {
 	Receipt *Receipt
 }
 
+// Weak says that it is a read that asked for less than linearizable, which the order of the commits alone can judge.
+func (o *Operation) Weak() bool {
+	return o.Kind.reads() && o.Input.Consistency != "" && o.Input.Consistency != "linearizable"
+}
+
 // Validate reports the first thing that makes the operation meaningless, whatever the model.
 func (o *Operation) Validate() error {
 	switch {

@@ -46,7 +46,7 @@ func (r *Report) split(history []Operation) map[string]*part {
 
 func (s *splitter) add(o Operation) {
 	switch {
-	case o.Kind.reads() && o.Input.Consistency != "" && o.Input.Consistency != "linearizable":
+	case o.Weak():
 		s.report.Weak++
 		return
 	case o.Output.Result == "" && (o.Kind.reads() || o.Outcome == NotApplied):

@@ -20,7 +20,8 @@ func (w *World) judgeHistory(ctx context.Context, r *Result) {
 		if opt.Commits == nil {
 			opt.Commits = []lin.Commit{}
 		}
-		for _, b := range workload.JudgeWeakReads(all, w.history.ops) {
+		_, broken := workload.JudgeWeakReads(all, w.history.ops)
+		for _, b := range broken {
 			w.fail(b.Promise, b.Detail)
 		}
 	}

@@ -27,11 +27,26 @@ type Broken struct{ Promise, Detail string }
 
 // JudgeWeakReads judges the reads of a crowd that asked for less than linearizable, which the search leaves out: a stale read shows
 // something that was once true; a bounded one nothing older than its bound; one of a client with a session nothing older than
-// what that client was told before. The order is the machines', the times are the clients' true ones.
-func JudgeWeakReads(order []lin.Commit, operations []lin.Operation) []Broken {
-	failures := weakReads(keyLogs(order), operations)
-	slices.SortStableFunc(failures, func(a, b Broken) int { return strings.Compare(a.Detail, b.Detail) })
-	return failures
+// what that client was told before. The order is the machines', the times are the clients' true ones. It says how many it judged: those
+// that were answered.
+func JudgeWeakReads(order []lin.Commit, operations []lin.Operation) (judged int, broken []Broken) {
+	for i := range operations {
+		if judgeable(&operations[i]) {
+			judged++
+		}
+	}
+	broken = weakReads(keyLogs(order), operations)
+	slices.SortStableFunc(broken, func(a, b Broken) int { return strings.Compare(a.Detail, b.Detail) })
+	return judged, broken
+}
+
+func judgeable(o *lin.Operation) bool {
+	return o.Kind == lin.Get && o.Outcome == lin.Applied && o.Weak()
+}
+
+// newKeyLog is of a key that was never written.
+func newKeyLog() *keyLog {
+	return &keyLog{states: []string{absentState}, at: []uint64{0}, place: map[string][]int{absentState: {0}}, writes: map[string]int{}}
 }
 
 func keyLogs(all []lin.Commit) map[string]*keyLog {
@@ -39,7 +54,7 @@ func keyLogs(all []lin.Commit) map[string]*keyLog {
 	for _, c := range all {
 		l := logs[c.Key]
 		if l == nil {
-			l = &keyLog{states: []string{absentState}, at: []uint64{0}, place: map[string][]int{absentState: {0}}, writes: map[string]int{}}
+			l = newKeyLog()
 			logs[c.Key] = l
 		}
 		if c.Output.Result != lin.OK || c.Replayed {
@@ -65,9 +80,11 @@ func weakReads(logs map[string]*keyLog, ops []lin.Operation) (failures []Broken)
 		byKey[ops[i].Key] = append(byKey[ops[i].Key], &ops[i])
 	}
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		if l := logs[key]; l != nil {
-			failures = append(failures, l.judge(byKey[key], floors)...)
+		l := logs[key]
+		if l == nil {
+			l = newKeyLog()
 		}
+		failures = append(failures, l.judge(byKey[key], floors)...)
 	}
 	return failures
 }
@@ -101,8 +118,7 @@ const slack = MaxStale / 8
 
 func (l *keyLog) judge(ops []*lin.Operation, floors map[*lin.Operation]uint64) (failures []Broken) {
 	for _, o := range ops {
-		weak := wire.Consistency(o.Input.Consistency)
-		if o.Kind != lin.Get || o.Outcome != lin.Applied || weak == "" || weak == wire.Linearizable {
+		if !judgeable(o) {
 			continue
 		}
 		state := absentState
@@ -119,7 +135,7 @@ func (l *keyLog) judge(ops []*lin.Operation, floors map[*lin.Operation]uint64) (
 			failures = append(failures, Broken{"session reads", fmt.Sprintf("%s: overwritten by index %d, which this client had been told of", o, floor)})
 		}
 		// the state that was there when the bound began: made by writes acknowledged before it
-		if weak == wire.Bounded && newest < l.acknowledgedBefore(ops, o.Call-int64(MaxStale+slack)) {
+		if wire.Consistency(o.Input.Consistency) == wire.Bounded && newest < l.acknowledgedBefore(ops, o.Call-int64(MaxStale+slack)) {
 			failures = append(failures, Broken{"bounded reads", fmt.Sprintf("%s: overwritten more than %s before the call", o, time.Duration(MaxStale))})
 		}
 	}

@@ -31,6 +31,10 @@ func TestWeakReads(t *testing.T) {
 		}
 		return o
 	}
+	of := func(key string, o lin.Operation) lin.Operation {
+		o.Key = key
+		return o
+	}
 	elsewhere := lin.Operation{Kind: lin.Put, Key: "other", Client: session, Outcome: lin.NotApplied, Call: late - 10, Return: late - 9, Receipt: &lin.Receipt{Index: 8}}
 	for name, c := range map[string]struct {
 		reads []lin.Operation
@@ -38,6 +42,8 @@ func TestWeakReads(t *testing.T) {
 	}{
 		"stale, of long ago":                {[]lin.Operation{read(plain, "stale", "v5", 5, late)}, ""},
 		"stale, before any write":           {[]lin.Operation{read(plain, "stale", "", 3, late)}, ""},
+		"stale, of a key never written":     {[]lin.Operation{of("never", read(plain, "stale", "v5", 5, late))}, "stale reads"},
+		"absent, of a key never written":    {[]lin.Operation{of("never", read(plain, "bounded", "", 5, late))}, ""},
 		"stale, never so":                   {[]lin.Operation{read(plain, "stale", "v6", 5, late)}, "stale reads"},
 		"bounded, new":                      {[]lin.Operation{read(plain, "bounded", "v9", 9, late)}, ""},
 		"bounded, of long ago":              {[]lin.Operation{read(plain, "bounded", "v7", 7, late)}, "bounded reads"},
@@ -49,10 +55,19 @@ func TestWeakReads(t *testing.T) {
 		"no session, goes back":             {[]lin.Operation{read(plain, "stale", "v9", 9, late), read(plain, "stale", "v7", 7, late+10)}, ""},
 		"linearizable reads are for others": {[]lin.Operation{read(session, "", "v9", 9, late), read(session, "", "v5", 5, late+10)}, ""},
 	} {
-		failures := weakReads(keyLogs(all), slices.Concat(writes, c.reads))
+		judged, failures := JudgeWeakReads(all, slices.Concat(writes, c.reads))
 		got := ""
 		for _, f := range failures {
 			got += f.Promise
+		}
+		weak := 0
+		for i := range c.reads {
+			if c.reads[i].Weak() {
+				weak++
+			}
+		}
+		if judged != weak {
+			t.Errorf("%s: judged %d reads of %d", name, judged, weak)
 		}
 		if got != c.want {
 			t.Errorf("%s: %v, want %q", name, failures, c.want)

@@ -37,8 +37,8 @@ Exit codes:
      ended unasked, did not come back or did not end well, a shard had no leader for a minute, replicas hold different states, a disk
      lacks what was executed, a list lost an element, a weak read broke its bound
   2  wrong usage, not possible here, or the cluster did not start: no clients were let loose, and there is no last line
-  3  undecided or interrupted, the search finds no order where the replay has one (one of the checkers has a bug), too few writes or reads, a nemesis that is not known to have
-     taken effect, or a folder that could not be written whole`
+  3  undecided or interrupted, the search finds no order where the replay has one (one of the checkers has a bug), too few writes or
+     reads, a nemesis that is not known to have taken effect, or a folder that could not be written whole`
 
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Run one trial of a fresh cluster."`

@@ -53,8 +53,10 @@ func NewFolder(path, mark string) error {
 	if err := MayBeNew(path, mark); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(path); err != nil {
-		return fmt.Errorf("replace the folder of an earlier run: %w", err)
+	if _, err := os.Stat(filepath.Join(path, mark)); err == nil { // an empty folder stays the one it is
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("replace the folder of an earlier run: %w", err)
+		}
 	}
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return fmt.Errorf("folder for the run: %w", err)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/kvorum/kvorum/internal/rig"
 	lin "github.com/kvorum/kvorum/linearizability"
-	"github.com/kvorum/kvorum/wire"
 	"github.com/kvorum/kvorum/workload"
 )
 
@@ -88,8 +87,7 @@ func (r *Result) finish(ctx context.Context, c Config, h lin.History, crowd *cro
 	r.Findings = append(r.Findings, known.findings...)
 	if known.commits != nil {
 		r.DecidedBy = append(r.DecidedBy, "replay")
-		r.WeakReads = countWeakReads(h.Operations)
-		r.Findings = append(r.Findings, weakReads(known.commits, h.Operations)...)
+		r.judgeWeak(known.commits, h.Operations)
 	}
 	r.NoReplay = known.why
 	c.Say("judging %d operations by %s", len(h.Operations), strings.Join(r.DecidedBy, " and "))
@@ -126,32 +124,16 @@ func files(out string, known order) []string {
 // mostWeak bounds how many weak reads that broke their promise are told one by one.
 const mostWeak = 10
 
-// weakReads says which of them broke their promise.
-func weakReads(order []lin.Commit, operations []lin.Operation) (findings []string) {
-	broken := workload.JudgeWeakReads(order, operations)
+// judgeWeak judges the reads that the search leaves out.
+func (r *Result) judgeWeak(order []lin.Commit, operations []lin.Operation) {
+	var broken []workload.Broken
+	r.WeakReads, broken = workload.JudgeWeakReads(order, operations)
 	for _, b := range broken[:min(len(broken), mostWeak)] {
-		findings = append(findings, b.Promise+": "+b.Detail)
+		r.Findings = append(r.Findings, b.Promise+": "+b.Detail)
 	}
 	if more := len(broken) - mostWeak; more > 0 {
-		findings = append(findings, fmt.Sprintf("%s: and %d more reads", broken[mostWeak].Promise, more))
+		r.Findings = append(r.Findings, fmt.Sprintf("%s: and %d more reads", broken[mostWeak].Promise, more))
 	}
-	return findings
-}
-
-// countWeakReads counts the reads that were answered and asked for less than linearizable.
-func countWeakReads(operations []lin.Operation) (n int) {
-	for i := range operations {
-		o := &operations[i]
-		if o.Kind == lin.Get && o.Outcome == lin.Applied && weak(o) {
-			n++
-		}
-	}
-	return n
-}
-
-func weak(o *lin.Operation) bool {
-	c := wire.Consistency(o.Input.Consistency)
-	return c != "" && c != wire.Linearizable
 }
 
 // before is the history without the reads at the end, which would dwarf everything else on the report's axes.
@@ -172,7 +154,7 @@ func (r *Result) measure(c Config, h lin.History, crowd *crowd) {
 	for i := range h.Operations {
 		o := &h.Operations[i]
 		r.Operations[o.Outcome]++
-		if o.Kind == lin.Get && o.Outcome == lin.Applied && !weak(o) && o.Call <= r.to {
+		if o.Kind == lin.Get && o.Outcome == lin.Applied && !o.Weak() && o.Call <= r.to {
 			r.reads++
 		}
 		if _, probe := crowd.probes[o.Client]; !probe && acknowledgedWrite(o) {

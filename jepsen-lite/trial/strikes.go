@@ -125,7 +125,7 @@ func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck)
 		struck.to = s.rec.now()
 		struck.NotProved = fmt.Sprint(err)
 		if errors.Is(err, nemesis.ErrBroken) && ctx.Err() == nil {
-			struck.NotProved, struck.NotHealed = "", err.Error()
+			struck.NotHealed = err.Error()
 		}
 		s.finish(&struck, n)
 		return struck
@@ -148,7 +148,7 @@ func (s *striker) strike(ctx context.Context, p nemesis.Planned) (struck Struck)
 	} else if errors.Is(healErr, nemesis.ErrNoProof) {
 		err, healErr = errors.Join(err, healErr), nil
 	}
-	if err == nil && healErr == nil && struck.Proof == "" {
+	if err == nil && struck.Proof == "" {
 		err = nemesis.ErrNoProof
 	}
 	if err != nil {
@@ -204,10 +204,10 @@ func (s *striker) annotate(struck *Struck, healing int64) {
 func (s *striker) finish(struck *Struck, n nemesis.Nemesis) {
 	struck.Began, struck.Ended = milli(seconds(struck.from)), milli(seconds(struck.to))
 	switch {
-	case struck.NotProved != "":
-		s.config.Say("%6.1fs %s: NOT PROVED: %s", seconds(struck.to), n.Name, struck.NotProved)
 	case struck.NotHealed != "":
 		s.config.Say("%6.1fs %s: NOT HEALED: %s", seconds(struck.to), n.Name, struck.NotHealed)
+	case struck.NotProved != "":
+		s.config.Say("%6.1fs %s: NOT PROVED: %s", seconds(struck.to), n.Name, struck.NotProved)
 	default:
 		s.config.Say("%6.1fs %s over: %s", seconds(struck.to), n.Name, struck.Proof)
 	}

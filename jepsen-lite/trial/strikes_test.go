@@ -66,7 +66,7 @@ func TestOnlyWhatIsProvedCounts(t *testing.T) {
 	}
 	for name, want := range map[string][2]string{ // not proved, not healed
 		"good": {"", ""}, "idle": {"no proof", ""}, "late": {"no proof", ""}, "lasting": {"", "does not come back"}, "failing": {"no leader", ""},
-		"leaderless": {"", "timed out"}, "ends badly": {"", "ended with code 2"},
+		"leaderless": {"timed out", "timed out"}, "ends badly": {"no proof", "ended with code 2"},
 	} {
 		s, there := got[name]
 		if !there || (s.NotProved == "") != (want[0] == "") || !strings.Contains(s.NotProved, want[0]) || (s.NotHealed == "") != (want[1] == "") || !strings.Contains(s.NotHealed, want[1]) {

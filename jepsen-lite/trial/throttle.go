@@ -10,13 +10,11 @@ import (
 	"github.com/kvorum/kvorum/jepsen-lite/nemesis"
 )
 
-// What a throttled container has of a processor, in microseconds: the least of which something gets done yet.
+// What a throttled container has of a processor: the least of which something gets done yet.
 const (
-	quotaPeriod = "100000"
-
-	quotaMilliseconds = 100 // the same
-	quota             = "2000"
-	noQuota           = "-1"
+	quotaPeriod = 100 * time.Millisecond
+	quota       = quotaPeriod / 50
+	noQuota     = "-1"
 )
 
 // throttle gives a container a fiftieth of a processor.
@@ -26,7 +24,7 @@ func (s *containers) throttle(ctx context.Context, member string) (nemesis.Outag
 	if err != nil {
 		return nil, err
 	}
-	if _, err = c.do(ctx, func(s state) bool { return s.throttled }, "update", "--cpu-period", quotaPeriod, "--cpu-quota", quota); err != nil {
+	if _, err = c.do(ctx, func(s state) bool { return s.throttled }, "update", "--cpu-period", fmt.Sprint(quotaPeriod.Microseconds()), "--cpu-quota", fmt.Sprint(quota.Microseconds())); err != nil {
 		return nil, errors.Join(err, c.unthrottle(context.WithoutCancel(ctx)))
 	}
 	return throttled{c, before[member], time.Now()}, nil
@@ -46,10 +44,10 @@ func (t throttled) Proof(ctx context.Context) (string, error) {
 	usage, err := t.of.CPU(ctx, t.service)
 	now := usage[t.service]
 	periods, waited := now.Throttled-t.before.Throttled, now.Waited-t.before.Waited
-	if all := float64(time.Since(t.began).Milliseconds()) / quotaMilliseconds; err == nil && float64(periods) < leastThrottled*all {
-		err = fmt.Errorf("%w: %s wanted more processor time than it has in only %d periods of %.0f", nemesis.ErrNoProof, t.service, periods, all)
+	if all := time.Since(t.began) / quotaPeriod; err == nil && float64(periods) < leastThrottled*float64(all) {
+		err = fmt.Errorf("%w: %s wanted more processor time than it has in only %d periods of %d", nemesis.ErrNoProof, t.service, periods, all)
 	}
-	return fmt.Sprintf("its threads waited %.1f s, in %d periods of %s us, for processor time", waited.Seconds(), periods, quotaPeriod), err
+	return fmt.Sprintf("its threads waited %.1f s, in %d periods of %s, for processor time", waited.Seconds(), periods, quotaPeriod), err
 }
 
 func (t throttled) Heal(ctx context.Context) error { return t.unthrottle(ctx) }

@@ -54,8 +54,10 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	c.Say("%6.1fs the clients are done: mending, and reading everything at %d places", seconds(r.to), len(p.everyEndpoint()))
 	readAll := recoverAll(ctx, c, p, crowd, rec)
 	r.find("the cluster did not recover: ", readAll)
-	states, err := atRest(ctx, c, p)
+	var states []shown
 	if readAll == nil {
+		var err error
+		states, err = atRest(ctx, c, p)
 		r.find("", err)
 	}
 	r.find("", p.close())

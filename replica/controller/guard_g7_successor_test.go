@@ -66,8 +66,8 @@ func TestG7NobodyButTheLeaderSummons(t *testing.T) {
 	}
 }
 
-// TestG7SummonsKeepTo: a leader with a disk that hangs leaves those alone that it has no business with.
-func TestG7SummonsKeepTo(t *testing.T) {
+// TestG7SummonsOnceATerm: and only in a term that has brought something on, and who is of it.
+func TestG7SummonsOnceATerm(t *testing.T) {
 	s := newLinkedShard(t, 3, func(_ int, cfg *Config) { patient(cfg) })
 	s.electFirst(0)
 	s.allReady()

@@ -25,12 +25,8 @@ func (c *Controller) summonSuccessor() {
 	if g == nil {
 		return
 	}
-	r := g.raft()
-	if r == nil {
-		return
-	}
-	term := r.CurrentTerm()
-	if r.State() != raft.Leader || r.CurrentTerm() != term || c.readyTerm.Load() != term {
+	r, term := g.raft(), c.readyTerm.Load()
+	if r == nil || !c.Leading() {
 		return
 	}
 	for last := c.summonedIn.Load(); ; last = c.summonedIn.Load() {
