@@ -26,7 +26,7 @@ var probePrograms = sync.OnceValues(func() (*Programs, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := machine.NewEngine(ctx, machine.Options{})
+	e, err := machine.NewWazero(ctx, machine.Options{})
 	if err != nil {
 		return nil, err
 	}

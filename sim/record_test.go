@@ -29,7 +29,7 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := machine.NewEngine(t.Context(), machine.Options{})
+	engine, err := machine.NewWazero(t.Context(), machine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,12 +26,12 @@ type Options struct {
 
 // Programs are loaded into an engine, for any number of worlds.
 type Programs struct {
-	Node, Client *machine.Program
+	Node, Client machine.Program
 	Hash         string
 }
 
 // Load compiles built programs.
-func Load(ctx context.Context, e *machine.Engine, b build.Programs) (*Programs, error) {
+func Load(ctx context.Context, e machine.Engine, b build.Programs) (*Programs, error) {
 	node, err := e.Load(ctx, b.Node)
 	if err != nil {
 		return nil, err

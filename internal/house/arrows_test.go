@@ -37,7 +37,7 @@ func arrows() map[string]arrow {
 		"jepsen-lite/dockernet": {[]string{"jepsen-lite/netns"}, none},
 		"workload":              {[]string{"client", "linearizability", "wire"}, none},
 		"sim":                   {[]string{"client", "linearizability", "wire", "store", "workload", "internal/rig", "internal/wasmbuild/wasm"}, nil},
-		"cmd/kvsim":             {[]string{"sim", "sim/astmutants", "sim/build", "sim/lab", "sim/mutants", "sim/schedule"}, nil},
+		"cmd/kvsim":             {[]string{"sim/kvsim"}, none},
 		"cmd/jepsen-lite":       {[]string{"jepsen-lite/cluster", "jepsen-lite/faultfs", "jepsen-lite/nemesis", "jepsen-lite/trial", "internal/rig"}, nil},
 		"internal/rig":          {[]string{"linearizability"}, none}, // what sim and jepsen-lite share: the folder of a run holds a history
 		"internal/wasmbuild":    {none, none},

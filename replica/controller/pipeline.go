@@ -1,17 +1,21 @@
 package controller
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/hashicorp/raft"
 )
 
-// raftPipeline is raft's pipeline of replication messages to one follower, with two guards:
+// raftPipeline is raft's pipeline of replication messages to one follower, with three guards:
 //   - G7: while the disk is not ok nothing goes out.
 //   - G12: a refused or failed message ends the pipeline. Raft's decoder stops reading answers at the first that is not a
 //     success, while its sender may go on: the sender then waits for room that nobody makes any more, for ever, and the
 //     follower gets nothing from this leader again. A follower whose disk is full for a moment is enough. Closing the
 //     pipeline gives the sender an error instead, and raft goes on message by message.
+//   - G14: a follower that has fallen behind is brought up outside the pipeline. In it raft sends one message for each new entry
+//     or commit timeout, however many are missing, so where little is written it never ends; message by message, raft goes on
+//     until nothing is missing, and then opens a pipeline again.
 type raftPipeline struct {
 	raft.AppendPipeline
 	t       *raftTransport
@@ -33,7 +37,24 @@ func (p *raftPipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft
 	if err := p.t.silenced(); err != nil {
 		return nil, err
 	}
+	if missing := missingAfter(args); missing > mostMessagesBehind*uint64(len(args.Entries)) {
+		return nil, fmt.Errorf("%s has fallen %d committed entries behind: raft brings it up outside the pipeline", p.to, missing)
+	}
 	return p.AppendPipeline.AppendEntries(args, resp)
+}
+
+// mostMessagesBehind is how many messages like the present one a follower may lack in a pipeline.
+const mostMessagesBehind = 4
+
+// missingAfter counts the committed entries that the follower of a replication message lacks even with those in the message.
+func missingAfter(args *raft.AppendEntriesRequest) uint64 {
+	if len(args.Entries) == 0 {
+		return 0
+	}
+	if last := args.Entries[len(args.Entries)-1].Index; args.LeaderCommitIndex > last {
+		return args.LeaderCommitIndex - last
+	}
+	return 0
 }
 
 // Consumer implements raft.AppendPipeline.

@@ -16,15 +16,19 @@ import (
 
 // Lab holds the compiled programs. It is safe for concurrent use.
 type Lab struct {
-	engine   *machine.Engine
+	engine   machine.Engine
 	programs *sim.Programs
 }
+
+// NewEngine makes an engine.
+type NewEngine func(context.Context, machine.Options) (machine.Engine, error)
 
 // Config of a lab. Only Root is needed.
 type Config struct {
 	Build       build.Config
-	Throwaway   bool // the programs are not worth a place in the cache
-	Interpreter bool // slow; to check wazero's compiler
+	Throwaway   bool      // the programs are not worth a place in the cache
+	Interpreter bool      // slow; to check wazero's compiler
+	Engine      NewEngine // what the machines run on; nil: wazero
 }
 
 // New builds and compiles the programs, or takes them from the caches. Close the lab.
@@ -45,7 +49,10 @@ func load(ctx context.Context, c Config, built build.Programs) (*Lab, error) {
 	if c.Throwaway {
 		options.Cache = ""
 	}
-	engine, err := machine.NewEngine(ctx, options)
+	if c.Engine == nil || c.Interpreter {
+		c.Engine = machine.NewWazero
+	}
+	engine, err := c.Engine(ctx, options)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,11 @@ import (
 	"encoding/binary"
 
 	"github.com/kvorum/kvorum/sim/disk"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/zeebo/xxh3"
 )
 
 // path reads a path. It starts from the root, or from an open folder (by the name that this was opened by).
-func (m *Machine) path(mem api.Memory, fd, pointer, length uint64) (string, disk.Errno) {
+func (m *Machine) path(mem Memory, fd, pointer, length uint64) (string, disk.Errno) {
 	d := m.fds.get(u32(fd))
 	if d == nil || !d.preopen && d.file == nil {
 		return "", disk.EBADF
@@ -25,7 +24,7 @@ func (m *Machine) path(mem api.Memory, fd, pointer, length uint64) (string, disk
 	return string(b), 0
 }
 
-func (m *Machine) pathOpen(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) pathOpen(mem Memory, a []uint64) uint64 {
 	name, errno := m.path(mem, a[0], a[2], a[3])
 	if errno != 0 {
 		return uint64(errno)
@@ -36,11 +35,11 @@ func (m *Machine) pathOpen(mem api.Memory, a []uint64) uint64 {
 	if errno != 0 {
 		return uint64(errno)
 	}
-	mem.WriteUint32Le(u32(a[8]), m.fds.add(descriptor{file: f, appends: u32(a[7])&appends != 0}))
+	mem.WriteUint32(u32(a[8]), m.fds.add(descriptor{file: f, appends: u32(a[7])&appends != 0}))
 	return 0
 }
 
-func (m *Machine) fdClose(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) fdClose(_ Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	switch {
 	case d == nil:
@@ -56,7 +55,7 @@ func (m *Machine) fdClose(_ api.Memory, a []uint64) uint64 {
 	return 0
 }
 
-func (m *Machine) fdstatGet(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) fdstatGet(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil {
 		return uint64(disk.EBADF)
@@ -71,7 +70,7 @@ func (m *Machine) fdstatGet(mem api.Memory, a []uint64) uint64 {
 	return 0
 }
 
-func (m *Machine) fdstatSetFlags(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) fdstatSetFlags(_ Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil {
 		return uint64(disk.EBADF)
@@ -80,25 +79,25 @@ func (m *Machine) fdstatSetFlags(_ api.Memory, a []uint64) uint64 {
 	return 0
 }
 
-func (m *Machine) prestatGet(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) prestatGet(mem Memory, a []uint64) uint64 {
 	if u32(a[0]) != rootFD {
 		return uint64(disk.EBADF)
 	}
-	mem.WriteUint32Le(u32(a[1]), 0)
-	mem.WriteUint32Le(u32(a[1])+4, 1)
+	mem.WriteUint32(u32(a[1]), 0)
+	mem.WriteUint32(u32(a[1])+4, 1)
 	return 0
 }
 
-func (m *Machine) prestatName(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) prestatName(mem Memory, a []uint64) uint64 {
 	if u32(a[0]) != rootFD {
 		return uint64(disk.EBADF)
 	}
-	mem.WriteString(u32(a[1]), "/")
+	mem.Write(u32(a[1]), []byte("/"))
 	return 0
 }
 
 // putInfo writes a filestat. Times are 0: the program uses none.
-func (m *Machine) putInfo(mem api.Memory, at uint32, i disk.Info) uint64 {
+func (m *Machine) putInfo(mem Memory, at uint32, i disk.Info) uint64 {
 	var b [64]byte
 	binary.LittleEndian.PutUint64(b[8:], i.Inode)
 	b[16] = fileType(i.Folder)
@@ -118,7 +117,7 @@ func fileType(folder bool) byte {
 	return 4
 }
 
-func (m *Machine) filestatGet(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) filestatGet(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	switch {
 	case d == nil:
@@ -132,7 +131,7 @@ func (m *Machine) filestatGet(mem api.Memory, a []uint64) uint64 {
 	return 0
 }
 
-func (m *Machine) pathStat(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) pathStat(mem Memory, a []uint64) uint64 {
 	name, errno := m.path(mem, a[0], a[2], a[3])
 	if errno != 0 {
 		return uint64(errno)
@@ -144,7 +143,7 @@ func (m *Machine) pathStat(mem api.Memory, a []uint64) uint64 {
 	return m.putInfo(mem, u32(a[4]), info)
 }
 
-func (m *Machine) mkdir(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) mkdir(mem Memory, a []uint64) uint64 {
 	name, errno := m.path(mem, a[0], a[1], a[2])
 	if errno != 0 {
 		return uint64(errno)
@@ -152,7 +151,7 @@ func (m *Machine) mkdir(mem api.Memory, a []uint64) uint64 {
 	return uint64(m.Disk.Mkdir(name))
 }
 
-func (m *Machine) rmdir(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) rmdir(mem Memory, a []uint64) uint64 {
 	name, errno := m.path(mem, a[0], a[1], a[2])
 	if errno != 0 {
 		return uint64(errno)
@@ -160,7 +159,7 @@ func (m *Machine) rmdir(mem api.Memory, a []uint64) uint64 {
 	return uint64(m.Disk.Remove(name, true))
 }
 
-func (m *Machine) unlink(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) unlink(mem Memory, a []uint64) uint64 {
 	name, errno := m.path(mem, a[0], a[1], a[2])
 	if errno != 0 {
 		return uint64(errno)
@@ -168,7 +167,7 @@ func (m *Machine) unlink(mem api.Memory, a []uint64) uint64 {
 	return uint64(m.Disk.Remove(name, false))
 }
 
-func (m *Machine) rename(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) rename(mem Memory, a []uint64) uint64 {
 	from, errno := m.path(mem, a[0], a[1], a[2])
 	if errno != 0 {
 		return uint64(errno)
@@ -181,7 +180,7 @@ func (m *Machine) rename(mem api.Memory, a []uint64) uint64 {
 }
 
 // readdir: (fd, buffer, bytes, cookie, result). Entries are cut off at the buffer's end, as WASI wants it.
-func (m *Machine) readdir(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) readdir(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil || d.file == nil {
 		return uint64(disk.EBADF)
@@ -202,6 +201,6 @@ func (m *Machine) readdir(mem api.Memory, a []uint64) uint64 {
 	b = b[:min(len(b), int(u32(a[2])))]
 	m.detail = xxh3.Hash(b)
 	mem.Write(u32(a[1]), b)
-	mem.WriteUint32Le(u32(a[4]), uint32(len(b)))
+	mem.WriteUint32(u32(a[4]), uint32(len(b)))
 	return 0
 }

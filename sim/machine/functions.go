@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/sim/disk"
-	"github.com/tetratelabs/wazero/api"
 )
 
 // function is one host function. Signatures: i is i32, I is i64.
@@ -13,7 +12,7 @@ type function struct {
 	name            string
 	params, results string
 	cost            time.Duration // CPU time of a call; roughly what a kernel takes
-	call            func(m *Machine, mem api.Memory, a []uint64) uint64
+	call            func(m *Machine, mem Memory, a []uint64) uint64
 	number          uint32
 }
 
@@ -39,7 +38,7 @@ func hostModules() []hostModule {
 			{name: "clock_time_get", params: "iIi", results: "i", cost: 100, call: (*Machine).clockTime},
 			{name: "random_get", params: "ii", results: "i", cost: 300, call: (*Machine).randomGet},
 			{name: "proc_exit", params: "i", call: (*Machine).procExit},
-			{name: "sched_yield", results: "i", cost: 300, call: func(*Machine, api.Memory, []uint64) uint64 { return 0 }},
+			{name: "sched_yield", results: "i", cost: 300, call: func(*Machine, Memory, []uint64) uint64 { return 0 }},
 			{name: "poll_oneoff", params: "iiii", results: "i", cost: 500, call: (*Machine).poll},
 			{name: "fd_close", params: "i", results: "i", cost: 500, call: (*Machine).fdClose},
 			{name: "fd_fdstat_get", params: "ii", results: "i", cost: 200, call: (*Machine).fdstatGet},
@@ -90,12 +89,18 @@ func hostModules() []hostModule {
 	return modules
 }
 
+// hostFunctions are all of them, by number.
+func hostFunctions() (list []function) {
+	for _, module := range hostModules() {
+		list = append(list, module.functions...)
+	}
+	return list
+}
+
 // Functions are the names of all host functions, by their number in the trace.
 func Functions() (names []string) {
-	for _, module := range hostModules() {
-		for _, f := range module.functions {
-			names = append(names, f.name)
-		}
+	for _, f := range hostFunctions() {
+		names = append(names, f.name)
 	}
 	return names
 }
@@ -111,12 +116,12 @@ func FunctionName(number uint32) string {
 	return "world"
 }
 
-func unsupported(*Machine, api.Memory, []uint64) uint64 { return uint64(disk.ENOSYS) }
+func unsupported(*Machine, Memory, []uint64) uint64 { return uint64(disk.ENOSYS) }
 
 func u32(a uint64) uint32 { return uint32(a) }
 
 // pick chooses the goroutine that runs next, of n.
-func (m *Machine) pick(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) pick(_ Memory, a []uint64) uint64 {
 	if m.Schedule == nil {
 		return 0
 	}
@@ -146,7 +151,7 @@ func (m *Machine) unfair(n, fair uint32) uint32 {
 }
 
 // diskWait begins a call on the platter: (fd, kind, bytes) -> nanoseconds of the machine's clock to wait before it is made.
-func (m *Machine) diskWait(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) diskWait(_ Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil || d.file == nil {
 		return 0
@@ -169,7 +174,7 @@ func (m *Machine) diskWait(_ api.Memory, a []uint64) uint64 {
 func (m *Machine) Signal(number int) { m.signal = uint32(number) }
 
 // takeSignal: () -> the signal sent since the last call, 0 for none.
-func (m *Machine) takeSignal(api.Memory, []uint64) uint64 {
+func (m *Machine) takeSignal(Memory, []uint64) uint64 {
 	s := m.signal
 	m.signal = 0
 	return uint64(s)

@@ -11,13 +11,12 @@ import (
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/timeline"
 	"github.com/kvorum/kvorum/sim/vnet"
-	"github.com/tetratelabs/wazero/api"
 )
 
 // Config of a machine's life: from power-on to crash or exit.
 type Config struct {
 	Number   int // of the machine, for the trace
-	Program  *Program
+	Program  Program
 	Args     []string // the first is the program's name
 	Env      []string // NAME=value
 	Disk     *disk.Disk
@@ -43,10 +42,10 @@ type Config struct {
 // Machine is one life of a computer.
 type Machine struct {
 	Config
-	program *Program
-	trace   *Trace
-	memory  api.Memory
-	fds     descriptors
+	trace     *Trace
+	functions []function
+	memory    Memory // as of the latest host call
+	fds       descriptors
 
 	resume func() (struct{}, bool)
 	stop   func()
@@ -55,7 +54,6 @@ type Machine struct {
 	started  timeline.Time // of the present slice
 	ran      time.Duration // CPU time in it
 	slowness float64       // CPU time per nominal CPU time
-	names    []string      // of host functions; only with Called
 	late     func() time.Duration
 	wakeAt   int64 // reading of the monotonic clock at which timer goes off
 
@@ -76,8 +74,6 @@ type Machine struct {
 	slices   uint64
 	halt     bool
 	signal   uint32 // sent and not yet taken
-
-	lastWords func(api.Memory)
 }
 
 // Why a coroutine unwinds.
@@ -91,15 +87,12 @@ const slice = time.Millisecond
 
 // Start powers the machine on. It runs when the timeline gets there.
 func Start(ctx context.Context, c Config) *Machine {
-	m := &Machine{Config: c, program: c.Program, trace: c.Trace, slowness: 1}
+	m := &Machine{Config: c, trace: c.Trace, functions: hostFunctions(), slowness: 1}
 	m.fds.init()
-	if c.Called != nil {
-		m.names = Functions()
-	}
 	c.Host.Wake = m.Wake
 	m.resume, m.stop = iter.Pull(func(yield func(struct{}) bool) {
 		m.yield = yield
-		m.finish(m.instantiate(ctx))
+		m.finish(c.Program.Run(ctx, m))
 	})
 	m.parked = true
 	m.schedule(c.Timeline.Now())
@@ -107,7 +100,7 @@ func Start(ctx context.Context, c Config) *Machine {
 }
 
 func (m *Machine) finish(err error) {
-	m.ended = true
+	m.ended, m.memory = true, nil
 	m.Timeline.Cancel(m.timer)
 	m.Timeline.Cancel(m.due)
 	if m.killed || m.Exited == nil {
@@ -131,7 +124,7 @@ func (m *Machine) Now() timeline.Time { return m.now() }
 // enter charges a host call.
 func (m *Machine) enter(number uint32, cost time.Duration) {
 	m.ran += time.Duration(float64(cost) * m.slowness)
-	if m.Called != nil && m.Called(m.names[number]) {
+	if m.Called != nil && m.Called(m.functions[number].name) {
 		m.killed = true
 	}
 	if m.halt && !m.parked {
@@ -236,9 +229,7 @@ func (m *Machine) HashMemory(h hash.Hash) {
 	if m.memory == nil || m.ended {
 		return
 	}
-	if b, ok := m.memory.Read(0, m.memory.Size()); ok {
-		h.Write(b)
-	}
+	h.Write(m.memory)
 }
 
 // MemoryBytes is the size of the machine's memory.
@@ -246,7 +237,7 @@ func (m *Machine) MemoryBytes() uint64 {
 	if m.memory == nil || m.ended {
 		return 0
 	}
-	return uint64(m.memory.Size())
+	return uint64(len(m.memory))
 }
 
 // Slices is how often the machine was given the CPU.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/sim/timeline"
-	"github.com/tetratelabs/wazero/api"
 )
 
 // subscription is one thing that poll_oneoff waits for.
@@ -31,7 +30,7 @@ const (
 )
 
 // poll waits until a descriptor is ready or the time is over: (subscriptions, events, count, result).
-func (m *Machine) poll(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) poll(mem Memory, a []uint64) uint64 {
 	in, ok := mem.Read(u32(a[0]), u32(a[2])*subscriptionBytes)
 	if !ok {
 		return fault
@@ -52,7 +51,7 @@ func (m *Machine) poll(mem api.Memory, a []uint64) uint64 {
 	if !ok {
 		return fault
 	}
-	mem.WriteUint32Le(u32(a[3]), m.events(out, clockUser))
+	mem.WriteUint32(u32(a[3]), m.events(out, clockUser))
 	m.waiting = m.waiting[:0]
 	return 0
 }

@@ -3,45 +3,44 @@ package machine
 import (
 	"encoding/binary"
 
-	"github.com/tetratelabs/wazero/api"
 	"github.com/zeebo/xxh3"
 )
 
-func (m *Machine) argsGet(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) argsGet(mem Memory, a []uint64) uint64 {
 	return putStrings(mem, m.Args, u32(a[0]), u32(a[1]))
 }
-func (m *Machine) argsSizes(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) argsSizes(mem Memory, a []uint64) uint64 {
 	return putSizes(mem, m.Args, u32(a[0]), u32(a[1]))
 }
-func (m *Machine) environGet(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) environGet(mem Memory, a []uint64) uint64 {
 	return putStrings(mem, m.Env, u32(a[0]), u32(a[1]))
 }
-func (m *Machine) environSizes(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) environSizes(mem Memory, a []uint64) uint64 {
 	return putSizes(mem, m.Env, u32(a[0]), u32(a[1]))
 }
 
-func putStrings(mem api.Memory, list []string, pointers, buffer uint32) uint64 {
+func putStrings(mem Memory, list []string, pointers, buffer uint32) uint64 {
 	for _, s := range list {
-		mem.WriteUint32Le(pointers, buffer)
-		mem.WriteString(buffer, s)
-		mem.WriteByte(buffer+uint32(len(s)), 0)
+		mem.WriteUint32(pointers, buffer)
+		mem.Write(buffer, []byte(s))
+		mem.Write(buffer+uint32(len(s)), []byte{0})
 		pointers += 4
 		buffer += uint32(len(s)) + 1
 	}
 	return 0
 }
 
-func putSizes(mem api.Memory, list []string, count, bytes uint32) uint64 {
+func putSizes(mem Memory, list []string, count, bytes uint32) uint64 {
 	total := 0
 	for _, s := range list {
 		total += len(s) + 1
 	}
-	mem.WriteUint32Le(count, uint32(len(list)))
-	mem.WriteUint32Le(bytes, uint32(total))
+	mem.WriteUint32(count, uint32(len(list)))
+	mem.WriteUint32(bytes, uint32(total))
 	return 0
 }
 
-func (m *Machine) clockTime(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) clockTime(mem Memory, a []uint64) uint64 {
 	if m.ran > slice {
 		m.schedule(m.now())
 		m.waiting = nil
@@ -53,11 +52,11 @@ func (m *Machine) clockTime(mem api.Memory, a []uint64) uint64 {
 		reading = m.Clock.Wall(m.now())
 	}
 	m.detail = uint64(reading)
-	mem.WriteUint64Le(u32(a[2]), uint64(reading))
+	mem.WriteUint64(u32(a[2]), uint64(reading))
 	return 0
 }
 
-func (m *Machine) randomGet(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) randomGet(mem Memory, a []uint64) uint64 {
 	b, ok := mem.Read(u32(a[0]), u32(a[1]))
 	if !ok {
 		return fault
@@ -70,7 +69,7 @@ func (m *Machine) randomGet(mem api.Memory, a []uint64) uint64 {
 	return 0
 }
 
-func (m *Machine) procExit(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) procExit(_ Memory, a []uint64) uint64 {
 	m.exitCode = int(u32(a[0]))
 	m.trace.call(m, exitNumber, a[:1], 0)
 	panic(errExit)

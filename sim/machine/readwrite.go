@@ -3,27 +3,26 @@ package machine
 import (
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/vnet"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/zeebo/xxh3"
 )
 
 // vector is the first buffer of a list: Go never gives more than one.
-func vector(mem api.Memory, list, count uint64) ([]byte, bool) {
+func vector(mem Memory, list, count uint64) ([]byte, bool) {
 	if u32(count) != 1 {
 		return nil, u32(count) == 0
 	}
-	pointer, ok := mem.ReadUint32Le(u32(list))
+	pointer, ok := mem.ReadUint32(u32(list))
 	if !ok {
 		return nil, false
 	}
-	length, ok := mem.ReadUint32Le(u32(list) + 4)
+	length, ok := mem.ReadUint32(u32(list) + 4)
 	if !ok {
 		return nil, false
 	}
 	return mem.Read(pointer, length)
 }
 
-func (m *Machine) pread(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) pread(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	b, ok := vector(mem, a[1], a[2])
 	switch {
@@ -34,11 +33,11 @@ func (m *Machine) pread(mem api.Memory, a []uint64) uint64 {
 	}
 	n, errno := d.file.ReadAt(b, int64(a[3]))
 	m.detail = xxh3.Hash(b[:n])
-	mem.WriteUint32Le(u32(a[4]), uint32(n))
+	mem.WriteUint32(u32(a[4]), uint32(n))
 	return uint64(errno)
 }
 
-func (m *Machine) pwrite(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) pwrite(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	b, ok := vector(mem, a[1], a[2])
 	switch {
@@ -49,11 +48,11 @@ func (m *Machine) pwrite(mem api.Memory, a []uint64) uint64 {
 	}
 	m.detail = xxh3.Hash(b)
 	n, errno := d.file.WriteAt(b, int64(a[3]))
-	mem.WriteUint32Le(u32(a[4]), uint32(n))
+	mem.WriteUint32(u32(a[4]), uint32(n))
 	return uint64(errno)
 }
 
-func (m *Machine) fdRead(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) fdRead(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	b, ok := vector(mem, a[1], a[2])
 	var n int
@@ -77,11 +76,11 @@ func (m *Machine) fdRead(mem api.Memory, a []uint64) uint64 {
 		return uint64(disk.EBADF)
 	}
 	m.detail = xxh3.Hash(b[:n])
-	mem.WriteUint32Le(u32(a[3]), uint32(n))
+	mem.WriteUint32(u32(a[3]), uint32(n))
 	return errno
 }
 
-func (m *Machine) fdWrite(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) fdWrite(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	b, ok := vector(mem, a[1], a[2])
 	n := len(b)
@@ -110,11 +109,11 @@ func (m *Machine) fdWrite(mem api.Memory, a []uint64) uint64 {
 	default:
 		return uint64(disk.EBADF)
 	}
-	mem.WriteUint32Le(u32(a[3]), uint32(n))
+	mem.WriteUint32(u32(a[3]), uint32(n))
 	return errno
 }
 
-func (m *Machine) seek(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) seek(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil || d.file == nil {
 		return uint64(disk.EBADF)
@@ -131,11 +130,11 @@ func (m *Machine) seek(mem api.Memory, a []uint64) uint64 {
 		return invalid
 	}
 	d.offset = offset
-	mem.WriteUint64Le(u32(a[3]), uint64(offset))
+	mem.WriteUint64(u32(a[3]), uint64(offset))
 	return 0
 }
 
-func (m *Machine) filestatSetSize(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) filestatSetSize(_ Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil || d.file == nil {
 		return uint64(disk.EBADF)
@@ -143,7 +142,7 @@ func (m *Machine) filestatSetSize(_ api.Memory, a []uint64) uint64 {
 	return uint64(d.file.Truncate(int64(a[1])))
 }
 
-func (m *Machine) sync(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) sync(_ Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil || d.file == nil {
 		return uint64(disk.EBADF)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/vnet"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/zeebo/xxh3"
 )
 
@@ -14,7 +13,7 @@ import (
 func negative(e vnet.Errno) uint64 { return uint64(uint32(-int32(e))) }
 
 // listen: (address, length, bound) -> descriptor.
-func (m *Machine) listen(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) listen(mem Memory, a []uint64) uint64 {
 	address, ok := mem.Read(u32(a[0]), u32(a[1]))
 	if !ok {
 		return negative(fault)
@@ -28,12 +27,12 @@ func (m *Machine) listen(mem api.Memory, a []uint64) uint64 {
 	if errno != 0 {
 		return negative(errno)
 	}
-	mem.WriteUint32Le(u32(a[2]), uint32(l.Port()))
+	mem.WriteUint32(u32(a[2]), uint32(l.Port()))
 	return uint64(m.fds.add(descriptor{listener: l}))
 }
 
 // dial: (address, length) -> descriptor. It is writable when the connection is decided.
-func (m *Machine) dial(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) dial(mem Memory, a []uint64) uint64 {
 	address, ok := mem.Read(u32(a[0]), u32(a[1]))
 	if !ok {
 		return negative(fault)
@@ -47,7 +46,7 @@ func (m *Machine) dial(mem api.Memory, a []uint64) uint64 {
 }
 
 // connected: (descriptor) -> 0, EAGAIN until it is decided, or the reason why there is no connection.
-func (m *Machine) connected(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) connected(_ Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	switch {
 	case d == nil:
@@ -66,7 +65,7 @@ func (m *Machine) connected(_ api.Memory, a []uint64) uint64 {
 }
 
 // accept: (listener, flags, result).
-func (m *Machine) accept(mem api.Memory, a []uint64) uint64 {
+func (m *Machine) accept(mem Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil || d.listener == nil {
 		return uint64(disk.EBADF)
@@ -75,12 +74,12 @@ func (m *Machine) accept(mem api.Memory, a []uint64) uint64 {
 	if errno != 0 {
 		return uint64(errno)
 	}
-	mem.WriteUint32Le(u32(a[2]), m.fds.add(descriptor{end: end}))
+	mem.WriteUint32(u32(a[2]), m.fds.add(descriptor{end: end}))
 	return 0
 }
 
 // shutdown: (socket, how).
-func (m *Machine) shutdown(_ api.Memory, a []uint64) uint64 {
+func (m *Machine) shutdown(_ Memory, a []uint64) uint64 {
 	d := m.fds.get(u32(a[0]))
 	if d == nil || d.end == nil {
 		return uint64(disk.EBADF)

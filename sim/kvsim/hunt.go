@@ -1,4 +1,4 @@
-package main
+package kvsim
 
 import (
 	"errors"
@@ -90,7 +90,7 @@ func (p *program) hunter() (*hunter, error) {
 	}
 	h := &hunter{p: p, root: root, fine: map[uint64]bool{}}
 	h.plain = sync.OnceValues(func() (*lab.Lab, error) {
-		l, err := lab.New(p.ctx, lab.Config{Build: build.Config{Root: root}})
+		l, err := lab.New(p.ctx, lab.Config{Build: build.Config{Root: root}, Engine: p.engine})
 		h.kept = l
 		return l, err
 	})
@@ -120,7 +120,7 @@ func (h *hunter) close() {
 }
 
 func (h *hunter) hunt(name string, text []byte, c lab.Campaign) (lab.Kill, error) {
-	patched, err := lab.NewPatched(h.p.ctx, lab.Config{Build: build.Config{Root: h.root}, Throwaway: true}, text)
+	patched, err := lab.NewPatched(h.p.ctx, lab.Config{Build: build.Config{Root: h.root}, Engine: h.p.engine, Throwaway: true}, text)
 	if broken := (*lab.BuildError)(nil); errors.As(err, &broken) {
 		return lab.Kill{}, usagef("%s does not apply or build: %w", name, broken.Err)
 	}

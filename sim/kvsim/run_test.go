@@ -1,10 +1,18 @@
-package main
+package kvsim
 
 import (
 	"bytes"
 	"strings"
 	"testing"
 )
+
+// told runs a command line.
+func told(t *testing.T, name string, args []string) (code int, out, err string) {
+	var stdout, stderr bytes.Buffer
+	p := &program{t.Context(), name, nil, &stdout, &stderr}
+	code = p.run(args)
+	return code, stdout.String(), stderr.String()
+}
 
 // TestUsage: what is asked for wrongly is refused before anything is built, with code 2 and what to do.
 func TestUsage(t *testing.T) {
@@ -23,18 +31,16 @@ func TestUsage(t *testing.T) {
 		{"mutants --only no-such-name", "no such mutant"},
 		{"nonsense", "unexpected argument"},
 	} {
-		var out, err bytes.Buffer
-		if code := run(t.Context(), "kvsim", strings.Fields(c.args), &out, &err); code != exitUsage || !strings.Contains(err.String(), c.want) {
-			t.Errorf("kvsim %s: code %d, want %d and %q:\n%s", c.args, code, exitUsage, c.want, err.String())
+		if code, _, err := told(t, "kvsim", strings.Fields(c.args)); code != exitUsage || !strings.Contains(err, c.want) {
+			t.Errorf("kvsim %s: code %d, want %d and %q:\n%s", c.args, code, exitUsage, c.want, err)
 		}
 	}
 }
 
 func TestLists(t *testing.T) {
 	for command, want := range map[string]string{"faults": "power-cluster", "oracles": "raft-vote-twice", "probes": "InstallSnapshot sent", "--help": "Exit codes"} {
-		var out, err bytes.Buffer
-		if code := run(t.Context(), "kvsim", []string{command}, &out, &err); code != exitGood || !strings.Contains(out.String(), want) {
-			t.Errorf("kvsim %s: code %d, %q is not in\n%s%s", command, code, want, out.String(), err.String())
+		if code, out, err := told(t, "kvsim", []string{command}); code != exitGood || !strings.Contains(out, want) {
+			t.Errorf("kvsim %s: code %d, %q is not in\n%s%s", command, code, want, out, err)
 		}
 	}
 }
@@ -48,8 +54,7 @@ func TestStartedAs(t *testing.T) {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
-	var out, complaint bytes.Buffer
-	if run(t.Context(), "bin/kvsim", []string{"--help"}, &out, &complaint); !strings.Contains(out.String(), "bin/kvsim run --seed 42") {
-		t.Errorf("the help names another program:\n%s", out.String())
+	if _, out, _ := told(t, "bin/kvsim", []string{"--help"}); !strings.Contains(out, "bin/kvsim run --seed 42") {
+		t.Errorf("the help names another program:\n%s", out)
 	}
 }
