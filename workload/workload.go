@@ -26,6 +26,10 @@ type Config struct {
 	Keys      []string // default DefaultKeys
 	// Pause is the mean time between a client's operations, drawn anew each time. Default 50 ms.
 	Pause time.Duration
+	// Aim, if not 0, is how many operations all clients together begin within For, in place of Pause: the time left is shared out
+	// among the operations left, so that time in which nothing could be done is made good.
+	Aim int64
+	For time.Duration
 	// AttemptTimeout and OperationTimeout are the client's; defaults 2 s and 6 s.
 	AttemptTimeout, OperationTimeout time.Duration
 	// ValueBytes is the largest padding of a value: most are short, some have this length. Default 64.
@@ -88,6 +92,7 @@ func Run(ctx context.Context, c Config, r Recorder) error {
 		return errors.New("workload: no endpoints")
 	}
 	var crowd sync.WaitGroup
+	pace := &pace{aim: c.Aim, end: time.Now().Add(c.For), clients: c.Clients, fixed: c.Pause}
 	var budget *atomic.Int64
 	if c.Operations > 0 {
 		budget = &atomic.Int64{}
@@ -98,7 +103,7 @@ func Run(ctx context.Context, c Config, r Recorder) error {
 		if err != nil {
 			return err
 		}
-		p.budget = budget
+		p.budget, p.pace = budget, pace
 		crowd.Go(func() {
 			defer p.client.Close()
 			p.live(ctx)
@@ -117,6 +122,7 @@ type person struct {
 	number   int
 	recorder Recorder
 	budget   *atomic.Int64 // of operations; nil: no bound
+	pace     *pace
 	client   *client.Client
 	draw     *rand.Rand
 	seen     map[string]uint64 // revision last seen, by key
@@ -148,7 +154,7 @@ func (p *person) live(ctx context.Context) {
 		} else {
 			p.one(p.next())
 		}
-		wait := time.NewTimer(time.Duration(p.draw.ExpFloat64() * float64(p.Pause)))
+		wait := time.NewTimer(time.Duration(p.draw.ExpFloat64() * float64(p.pace.mean(time.Now()))))
 		select {
 		case <-ctx.Done():
 		case <-wait.C:

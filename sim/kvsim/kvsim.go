@@ -210,7 +210,7 @@ func workers(n int) int {
 	if n > 0 {
 		return n
 	}
-	return runtime.GOMAXPROCS(0)
+	return runtime.NumCPU()
 }
 
 // seeds reads A-B or A.

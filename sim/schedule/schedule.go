@@ -32,7 +32,8 @@ type Schedule struct {
 type Crowd struct {
 	Clients    int      `json:"clients"`
 	Keys       int      `json:"keys"`
-	Pause      Duration `json:"pause"`                // mean, between the operations of one client
+	Aim        int      `json:"aim,omitempty"`        // operations that all clients together begin within the run's duration, at their own pace; 0: see Pause
+	Pause      Duration `json:"pause"`                // mean, between the operations of one client, if there is no aim
 	ValueBytes int      `json:"value_bytes"`          // of the largest values
 	Operations int      `json:"operations,omitempty"` // all clients together stop after so many; 0: no bound
 }

@@ -24,6 +24,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	_ "github.com/bytecodealliance/wasmtime-go/v39" // brings the library; its API has no calls that wait
@@ -38,6 +39,9 @@ type engine struct {
 	options machine.Options
 	engine  *C.wasm_engine_t
 	linker  *C.wasmtime_linker_t
+
+	mu      sync.Mutex
+	modules []*C.wasmtime_module_t // guarded by mu
 }
 
 // New makes an engine. Close it.
@@ -83,6 +87,9 @@ func failure(e *C.wasmtime_error_t, t *C.wasm_trap_t) error {
 
 // Close implements machine.Engine.
 func (e *engine) Close(context.Context) error {
+	for _, m := range e.modules {
+		C.wasmtime_module_delete(m)
+	}
 	C.wasmtime_linker_delete(e.linker)
 	C.wasm_engine_delete(e.engine)
 	return nil
@@ -90,29 +97,39 @@ func (e *engine) Close(context.Context) error {
 
 type program struct {
 	*engine
-	module *C.wasmtime_module_t // lives as long as the process
+	module *C.wasmtime_module_t // the engine's
 }
 
 // Load implements machine.Engine.
 func (e *engine) Load(_ context.Context, binary []byte) (machine.Program, error) {
 	p := program{engine: e}
+	if err := p.load(binary); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.modules = append(e.modules, p.module)
+	return &p, nil
+}
+
+func (p *program) load(binary []byte) error {
 	cached := ""
-	if e.options.Cache != "" {
+	if p.options.Cache != "" {
 		sum := sha256.Sum256(binary)
-		cached = filepath.Join(e.options.Cache, version, hex.EncodeToString(sum[:]))
+		cached = filepath.Join(p.options.Cache, version, hex.EncodeToString(sum[:]))
 		if p.read(cached) {
-			return &p, nil
+			return nil
 		}
 	}
-	if err := failure(C.wasmtime_module_new(e.engine, (*C.uint8_t)(&binary[0]), C.size_t(len(binary)), &p.module), nil); err != nil {
-		return nil, fmt.Errorf("compile the program of the machines: %w", err)
+	if err := failure(C.wasmtime_module_new(p.engine.engine, (*C.uint8_t)(&binary[0]), C.size_t(len(binary)), &p.module), nil); err != nil {
+		return fmt.Errorf("compile the program of the machines: %w", err)
 	}
 	if cached != "" {
 		if err := p.write(cached); err != nil {
-			return nil, fmt.Errorf("cache of compiled machines: %w", err)
+			return fmt.Errorf("cache of compiled machines: %w", err)
 		}
 	}
-	return &p, nil
+	return nil
 }
 
 // read takes compiled code from a file; false: it isn't there, or is no good.
