@@ -37,6 +37,7 @@ type World struct {
 	lives       int                               // of machines, for their numbers
 	plainLinks  map[[2]*vnet.Host]vnet.Conditions // without faults
 	ended       bool                              // the run is over: what now fails is of no interest
+	enough      bool                              // Options.Until has come
 }
 
 // Failure is what an oracle found.
@@ -102,10 +103,11 @@ func (w *World) setLinks() {
 func (w *World) now() time.Duration { return time.Duration(w.timeline.Now()) }
 
 func (w *World) fail(oracle, detail string) {
-	if w.ended || len(w.failures) >= 100 {
+	if w.ended || w.enough || len(w.failures) >= 100 {
 		return
 	}
 	w.failures = append(w.failures, Failure{oracle, w.now().Seconds(), detail})
+	w.enough = w.enough || oracle == w.options.Until
 	w.say("FAIL %s: %s", oracle, detail)
 }
 
@@ -144,7 +146,7 @@ func (w *World) log(who, text string) {
 
 // advance lets the world go on until the instant, or until done.
 func (w *World) advance(end timeline.Time, done func() bool) {
-	for (done == nil || !done()) && w.timeline.Next(end) {
+	for !w.enough && (done == nil || !done()) && w.timeline.Next(end) {
 	}
 }
 

@@ -7,27 +7,30 @@ import (
 
 // pace is how fast a crowd works. All its clients share it.
 type pace struct {
-	aim     int64
-	end     time.Time
+	rate    float64 // operations a second; 0: fixed pauses
+	start   time.Time
 	clients int
-	fixed   time.Duration // without an aim
-	begun   atomic.Int64  // operations
+	fixed   time.Duration
+	begun   atomic.Int64 // operations
 }
 
-// Bounds of a mean pause on the way to an aim: nobody hurries more than that to make time good, or sleeps through the rest.
+// What the mean pause at a rate depends on.
 const (
-	leastPause = 10 * time.Millisecond
-	mostPause  = 500 * time.Millisecond
+	makeGood   = 10 * time.Second       // the time within which a crowd makes good what it is behind
+	leastPause = 10 * time.Millisecond  // nobody hurries more than that,
+	mostPause  = 500 * time.Millisecond // or waits longer if the crowd is ahead
 )
 
-// mean is asked for once an operation: how long to wait, on average, before the next one of the same client.
+// mean is asked for once an operation: how long to wait, on average, before the next one of the same client. It knows nothing of
+// the end, so a run cut short is the beginning of the longer one.
 func (p *pace) mean(now time.Time) time.Duration {
-	if p.aim == 0 {
+	if p.rate == 0 {
 		return p.fixed
 	}
-	left := p.aim - p.begun.Add(1)
-	if left <= 0 {
+	behind := p.rate*now.Sub(p.start).Seconds() - float64(p.begun.Add(1))
+	coming := p.rate*makeGood.Seconds() + behind // operations in that time
+	if coming <= 0 {
 		return mostPause
 	}
-	return min(max(p.end.Sub(now)*time.Duration(p.clients)/time.Duration(left), leastPause), mostPause)
+	return min(max(time.Duration(float64(makeGood)*float64(p.clients)/coming), leastPause), mostPause)
 }

@@ -7,28 +7,25 @@ import (
 
 func TestPace(t *testing.T) {
 	start := time.Unix(0, 0)
-	at := func(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }
-	p := &pace{aim: 1001, end: at(50), clients: 4}
+	p := &pace{rate: 20, start: start, clients: 4}
 	for _, c := range []struct {
-		begun int64 // before
-		at    float64
-		want  time.Duration
+		begun   int64 // with the one that asks
+		seconds float64
+		want    time.Duration
 	}{
-		{0, 0, 200 * time.Millisecond},    // 1000 left in 50 s, 4 at a time
-		{500, 25, 200 * time.Millisecond}, // half of both
-		{500, 40, 80 * time.Millisecond},  // late: faster
-		{500, 49.9, leastPause},           // but not at any price
-		{500, 51, leastPause},
-		{998, 0, mostPause},   // early: slower
-		{1000, 20, mostPause}, // done
-		{2000, 20, mostPause},
+		{20, 1, 200 * time.Millisecond}, // in time: 200 in the next 10 s, 4 at a time
+		{1000, 50, 200 * time.Millisecond},
+		{800, 50, 100 * time.Millisecond}, // behind by as much as is due in 10 s: twice as fast
+		{0, 1000, leastPause},             // but not at any price
+		{1150, 50, mostPause},             // ahead: 50 in the next 10 s would be a pause of 800 ms
+		{2000, 50, mostPause},             // far ahead
 	} {
-		p.begun.Store(c.begun)
-		if got := p.mean(at(c.at)); got != c.want {
-			t.Errorf("%d begun after %v s: a pause of %s, want %s", c.begun, c.at, got, c.want)
+		p.begun.Store(c.begun - 1)
+		if got := p.mean(start.Add(time.Duration(c.seconds * float64(time.Second)))); got != c.want {
+			t.Errorf("%d begun after %v s: a pause of %s, want %s", c.begun, c.seconds, got, c.want)
 		}
 	}
 	if got := (&pace{fixed: time.Second}).mean(start); got != time.Second {
-		t.Errorf("without an aim: %s", got)
+		t.Errorf("without a rate: %s", got)
 	}
 }

@@ -26,10 +26,9 @@ type Config struct {
 	Keys      []string // default DefaultKeys
 	// Pause is the mean time between a client's operations, drawn anew each time. Default 50 ms.
 	Pause time.Duration
-	// Aim, if not 0, is how many operations all clients together begin within For, in place of Pause: the time left is shared out
-	// among the operations left, so that time in which nothing could be done is made good.
-	Aim int64
-	For time.Duration
+	// Rate, if not 0, is how many operations all clients together begin in a second, in place of Pause: time in which nothing
+	// could be done is made good afterwards.
+	Rate float64
 	// AttemptTimeout and OperationTimeout are the client's; defaults 2 s and 6 s.
 	AttemptTimeout, OperationTimeout time.Duration
 	// ValueBytes is the largest padding of a value: most are short, some have this length. Default 64.
@@ -92,7 +91,7 @@ func Run(ctx context.Context, c Config, r Recorder) error {
 		return errors.New("workload: no endpoints")
 	}
 	var crowd sync.WaitGroup
-	pace := &pace{aim: c.Aim, end: time.Now().Add(c.For), clients: c.Clients, fixed: c.Pause}
+	pace := &pace{rate: c.Rate, start: time.Now(), clients: c.Clients, fixed: c.Pause}
 	var budget *atomic.Int64
 	if c.Operations > 0 {
 		budget = &atomic.Int64{}

@@ -30,11 +30,11 @@ func main() {
 	flag.Int64Var(&c.Operations, "operations", 0, "stop after so many; 0: no bound")
 	flag.DurationVar(&c.Pause, "pause", 50*time.Millisecond, "mean time between operations of a client")
 	flag.StringVar(&endpoints, "endpoints", "", "base URLs, comma separated")
-	flag.Int64Var(&c.Aim, "aim", 0, "operations to begin within -for, in place of -pause")
+	flag.Float64Var(&c.Rate, "rate", 0, "operations of all clients a second, in place of -pause")
 	flag.DurationVar(&life, "for", time.Minute, "how long to go on")
 	flag.StringVar(&errand, "errand", "", "in place of operations: read-all, transfer SHARD, snapshot SHARD, status")
 	flag.Parse()
-	c.Endpoints, c.Keys, c.For = strings.Split(endpoints, ","), workload.DefaultKeys(keys), life
+	c.Endpoints, c.Keys = strings.Split(endpoints, ","), workload.DefaultKeys(keys)
 	ctx, cancel := context.WithTimeout(context.Background(), life)
 	defer cancel()
 	if err := run(ctx, c, errand); err != nil {

@@ -1,6 +1,7 @@
 package kvsim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/kvorum/kvorum/sim"
 	"github.com/kvorum/kvorum/sim/astmutants"
@@ -81,6 +83,8 @@ type hunter struct {
 	plain func() (*lab.Lab, error)
 	kept  *lab.Lab
 	fine  map[uint64]bool // by seed
+
+	shrink time.Duration // how long to try to make what killed small; 0: not at all
 }
 
 func (p *program) hunter() (*hunter, error) {
@@ -120,16 +124,18 @@ func (h *hunter) close() {
 }
 
 func (h *hunter) hunt(name string, text []byte, c lab.Campaign) (lab.Kill, error) {
-	patched, err := lab.NewPatched(h.p.ctx, lab.Config{Build: build.Config{Root: h.root}, Engine: h.p.engine, Throwaway: true}, text)
-	if broken := (*lab.BuildError)(nil); errors.As(err, &broken) {
-		return lab.Kill{}, usagef("%s does not apply or build: %w", name, broken.Err)
-	}
+	patched, err := h.p.patchedLab(name, text)
 	if err != nil {
 		return lab.Kill{}, err
 	}
 	defer patched.Close()
 	k, err := lab.Hunt(h.p.ctx, patched, h.plainPasses, c)
 	k.Patch = name
+	if k.Killed && h.shrink > 0 {
+		ctx, cancel := context.WithTimeout(h.p.ctx, h.shrink)
+		defer cancel()
+		k.Small = lab.SmallOf(patched.Shrink(ctx, k.Schedule, k.Oracles[0], nil), k.Oracles[0])
+	}
 	return k, err
 }
 
@@ -142,6 +148,8 @@ type mutantsCmd struct {
 	Seeds    string `default:"1-1000" placeholder:"A-B" help:"Seeds to try each with (default ${default})."`
 	Workers  int    `help:"Worlds at a time (default: one per core)."`
 	Out      string `placeholder:"DIR" help:"Folder for the schedules that killed."`
+
+	Shrink time.Duration `help:"Make each schedule that killed small, for as long as this (default not)."`
 }
 
 // Run hunts all mutants with the same settings and prints the kill table.
@@ -155,6 +163,7 @@ func (c *mutantsCmd) Run(p *program) error {
 		return err
 	}
 	defer h.close()
+	h.shrink = c.Shrink
 	list, err := c.list(p, h.root)
 	if err != nil {
 		return err
@@ -177,10 +186,18 @@ func (c *mutantsCmd) Run(p *program) error {
 				return err
 			}
 		}
+		if k.Small != nil && c.Out != "" {
+			if err := writeSchedule(c.Out+"/"+m.Name+".small.json", k.Small.Schedule); err != nil {
+				return err
+			}
+		}
 		if k.Killed == c.Harmless {
 			survivors++
 		}
 		p.say("  killed %t by seed %d after %d seeds, %.0f CPU s: %v", k.Killed, k.Seed, k.Seeds, k.CPU, k.Oracles)
+		if s := k.Small; s != nil {
+			p.say("  shrunk for %s to %d faults, %d operations, %d bytes, after %d runs in %.0f s", s.Oracle, s.Faults, s.Operations, s.Bytes, s.Runs, s.Seconds)
+		}
 		kills = append(kills, k)
 		if p.ctx.Err() != nil {
 			break
@@ -249,4 +266,31 @@ func killTable(w io.Writer, kills []lab.Kill) {
 		fmt.Fprintf(t, "\n%d of %d killed; CPU seconds until killed: median %.0f, slowest %.0f\n", len(cpu), len(kills), cpu[len(cpu)/2], cpu[len(cpu)-1])
 	}
 	_ = t.Flush()
+	shrinkTable(w, kills)
+}
+
+// The goal of shrinking: what a person can read.
+const (
+	fewFaults     = 8
+	fewOperations = 100
+)
+
+func shrinkTable(w io.Writer, kills []lab.Kill) {
+	var faults, operations []int
+	small := 0
+	for _, k := range kills {
+		if k.Small == nil {
+			continue
+		}
+		faults, operations = append(faults, k.Small.Faults), append(operations, k.Small.Operations)
+		if k.Small.Faults <= fewFaults && k.Small.Operations <= fewOperations {
+			small++
+		}
+	}
+	if len(faults) == 0 {
+		return
+	}
+	slices.Sort(faults)
+	slices.Sort(operations)
+	fmt.Fprintf(w, "%d of %d shrunk to at most %d faults and %d operations; median %d faults, %d operations\n", small, len(faults), fewFaults, fewOperations, faults[len(faults)/2], operations[len(operations)/2])
 }

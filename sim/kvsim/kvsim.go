@@ -19,6 +19,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/kvorum/kvorum/sim"
+	"github.com/kvorum/kvorum/sim/build"
 	"github.com/kvorum/kvorum/sim/lab"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
@@ -201,6 +202,35 @@ func (p *program) labWith(c lab.Config) (_ *lab.Lab, err error) {
 	}
 	c.Build.Say, c.Engine = p.say, p.engine
 	return lab.New(p.ctx, c)
+}
+
+// patched is the flag of commands that can run the program with a patch.
+type patched struct {
+	Patch string `placeholder:"FILE" help:"Unified diff to build the node with, as for hunt (default none)."`
+}
+
+func (c patched) lab(p *program) (*lab.Lab, error) {
+	if c.Patch == "" {
+		return p.lab()
+	}
+	text, err := os.ReadFile(c.Patch)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return p.patchedLab(c.Patch, text)
+}
+
+// patchedLab builds the programs with a patch. They are not kept.
+func (p *program) patchedLab(name string, text []byte) (*lab.Lab, error) {
+	root, err := lab.Root()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	l, err := lab.NewPatched(p.ctx, lab.Config{Build: build.Config{Root: root}, Engine: p.engine, Throwaway: true}, text)
+	if broken := (*lab.BuildError)(nil); errors.As(err, &broken) {
+		return nil, usagef("%s does not apply or build: %w", name, broken.Err)
+	}
+	return l, err
 }
 
 func (p *program) say(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }

@@ -13,8 +13,9 @@ import (
 )
 
 type runCmd struct {
-	Seed  uint64 `required:"" help:"Seed of the world."`
-	Out   string `placeholder:"DIR" help:"Folder for schedule, log, history and report (default kvsim-SEED)."`
+	Seed uint64 `required:"" help:"Seed of the world."`
+	Out  string `placeholder:"DIR" help:"Folder for schedule, log, history and report (default kvsim-SEED)."`
+	patched
 	world `embed:""`
 }
 
@@ -27,16 +28,16 @@ func (c *runCmd) Run(p *program) error {
 	if c.Out == "" {
 		c.Out = fmt.Sprintf("kvsim-%d", c.Seed)
 	}
-	return p.one(lab.Draw(c.Seed, d), c.Out)
+	return p.one(lab.Draw(c.Seed, d), c.Out, c.patched)
 }
 
 // one runs a schedule into a folder.
-func (p *program) one(s *schedule.Schedule, out string) error {
+func (p *program) one(s *schedule.Schedule, out string, c patched) error {
 	folder, err := lab.NewFolder(out)
 	if err != nil {
 		return usageError{err}
 	}
-	l, err := p.lab()
+	l, err := c.lab(p)
 	if err != nil {
 		return err
 	}
@@ -87,6 +88,7 @@ func (p *program) finish(v any, verdict sim.Verdict) error {
 type replayCmd struct {
 	Path string `arg:"" help:"Folder of a run, or a schedule file."`
 	Out  string `placeholder:"DIR" help:"Folder for what comes of it (default PATH-replay)."`
+	patched
 }
 
 // Run repeats a run and says whether it was the same.
@@ -99,7 +101,7 @@ func (c *replayCmd) Run(p *program) error {
 		c.Out = c.Path + "-replay"
 	}
 	before, _ := lab.ReadResult(c.Path)
-	err = p.one(s, c.Out)
+	err = p.one(s, c.Out, c.patched)
 	if after, readErr := lab.ReadResult(c.Out); readErr == nil && before != nil {
 		switch {
 		case before.Trace == after.Trace && before.Memory == after.Memory:
@@ -118,6 +120,7 @@ type shrinkCmd struct {
 	Oracle string        `help:"The oracle that must go on firing (default: the run's first)."`
 	For    time.Duration `default:"15m" help:"How long to try (default ${default})."`
 	Out    string        `placeholder:"FILE" help:"Where the small schedule goes (default shrunk.json in the folder)."`
+	patched
 }
 
 // Run shrinks.
@@ -126,7 +129,7 @@ func (c *shrinkCmd) Run(p *program) error {
 	if err != nil {
 		return usageError{err}
 	}
-	l, err := p.lab()
+	l, err := c.lab(p)
 	if err != nil {
 		return err
 	}

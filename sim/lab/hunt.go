@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -24,7 +25,30 @@ type Kill struct {
 	CPU     float64  `json:"cpu_seconds"`       // of this process for those runs, without building
 	Wall    float64  `json:"wall_seconds"`
 
+	Small    *Small             `json:"small,omitempty"`
 	Schedule *schedule.Schedule `json:"-"`
+}
+
+// Small is what shrinking made of a schedule that killed.
+type Small struct {
+	Oracle     string  `json:"oracle"` // that goes on firing
+	Faults     int     `json:"faults"`
+	Operations int     `json:"operations"`
+	Bytes      int     `json:"bytes"` // of the schedule's file
+	Runs       int     `json:"runs"`
+	Seconds    float64 `json:"wall_seconds"`
+
+	Schedule *schedule.Schedule `json:"-"`
+}
+
+// SmallOf sums shrinking up; nil if the schedule did not fail again.
+func SmallOf(s Shrunk, oracle string) *Small {
+	if s.Result == nil {
+		return nil
+	}
+	var file bytes.Buffer
+	_ = s.Schedule.Write(&file) // a buffer takes everything
+	return &Small{oracle, len(s.Schedule.Faults), s.Operations, file.Len(), s.Runs, s.Took.Seconds(), s.Schedule}
 }
 
 // BuildError says that a patch does not apply or build: nothing was run.

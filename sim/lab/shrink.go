@@ -20,13 +20,14 @@ type Shrunk struct {
 
 // Shrink makes a failing schedule smaller for as long as the context lasts, while the same oracle fires. Faults go by delta
 // debugging (Zeller and Hildebrandt, 2002), then the number of operations and of clients, the knobs and the lengths of what
-// is left. say is told of progress.
+// is left. What comes after the failure goes first: it makes all further runs shorter. say is told of progress.
 func (l *Lab) Shrink(ctx context.Context, s *schedule.Schedule, oracle string, say func(format string, args ...any)) Shrunk {
 	k := &shrinker{lab: l, ctx: ctx, oracle: oracle, say: say, began: time.Now()}
 	k.best = Shrunk{Schedule: s}
 	if !k.fails(clone(s)) {
 		return k.best
 	}
+	k.duration()
 	k.faults()
 	k.operations()
 	k.duration()
@@ -59,7 +60,7 @@ func (k *shrinker) fails(s *schedule.Schedule) bool {
 	if k.ctx.Err() != nil {
 		return false
 	}
-	r := k.lab.Run(k.ctx, s, sim.Options{})
+	r := k.lab.Run(k.ctx, s, sim.Options{Until: k.oracle})
 	k.best.Runs++
 	if !slices.Contains(r.Oracles(), k.oracle) {
 		return false
@@ -127,7 +128,10 @@ func (k *shrinker) duration() {
 		}
 		at := schedule.Duration((f.At + 1) * float64(time.Second))
 		if at < s.Duration {
-			k.try(func(s *schedule.Schedule) { s.Duration = at })
+			k.try(func(s *schedule.Schedule) {
+				s.Duration = at
+				s.Faults = slices.DeleteFunc(s.Faults, func(f schedule.Fault) bool { return f.At >= at })
+			})
 		}
 		return
 	}

@@ -32,8 +32,8 @@ type Schedule struct {
 type Crowd struct {
 	Clients    int      `json:"clients"`
 	Keys       int      `json:"keys"`
-	Aim        int      `json:"aim,omitempty"`        // operations that all clients together begin within the run's duration, at their own pace; 0: see Pause
-	Pause      Duration `json:"pause"`                // mean, between the operations of one client, if there is no aim
+	Rate       float64  `json:"rate,omitempty"`       // operations a second that all clients together aim at; 0: see Pause
+	Pause      Duration `json:"pause,omitempty"`      // mean, between the operations of one client, if there is no rate
 	ValueBytes int      `json:"value_bytes"`          // of the largest values
 	Operations int      `json:"operations,omitempty"` // all clients together stop after so many; 0: no bound
 }

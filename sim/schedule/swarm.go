@@ -35,7 +35,7 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	if s.Duration == 0 {
 		s.Duration = Duration(time.Minute)
 	}
-	s.Crowd = Crowd{Clients: d.Clients, Keys: 4 + draw.IntN(12), Aim: int(float64(leastAim+draw.IntN(mostAim-leastAim)) * time.Duration(s.Duration).Minutes()), ValueBytes: 64}
+	s.Crowd = Crowd{Clients: d.Clients, Keys: 4 + draw.IntN(12), Rate: float64(leastRate + draw.IntN(mostRate-leastRate+1)), ValueBytes: 64}
 	if s.Crowd.Clients == 0 {
 		s.Crowd.Clients = 5
 	}
@@ -48,11 +48,11 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	return s
 }
 
-// How many operations the clients of a seed aim at in a minute. Two fifths are writes. More cost more and find hardly more: what
+// How many operations a second the clients of a seed aim at. Two fifths are writes. More cost more and find hardly more: what
 // finds something are the faults.
 const (
-	leastAim = 1800
-	mostAim  = 3200
+	leastRate = 30
+	mostRate  = 54
 )
 
 func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []Fault) {
