@@ -25,6 +25,7 @@ var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed alone")
 	manySeeds = flag.String("seeds", "1-4", "range of seeds to run")
 	doubles   = flag.Int("doubles", 1, "how many seeds to run twice")
+	orders    = flag.Int("orders", 6, "how many orders of goroutines to compare")
 )
 
 // theLab is built once for all tests; the first build on a machine takes a minute or two.
@@ -127,17 +128,16 @@ func TestSameAgain(t *testing.T) {
 // TestGoroutineOrders: with everything else alike, each seed of the goroutines gives another order.
 func TestGoroutineOrders(t *testing.T) {
 	l := openLab(t)
-	const orders = 6
 	seen := map[uint64]bool{}
-	for i := range orders {
+	for i := range *orders {
 		s := lab.Draw(7, schedule.Defaults{Duration: 5 * time.Second, All: true})
 		s.Stock, s.GoroutineSeed = false, uint64(i+1)
 		h := fnv.New64a()
 		l.Run(t.Context(), s, sim.Options{Goroutines: h})
 		seen[h.Sum64()] = true
 	}
-	if len(seen) != orders {
-		t.Errorf("%d orders of %d seeds", len(seen), orders)
+	if len(seen) != *orders {
+		t.Errorf("%d orders of %d seeds", len(seen), *orders)
 	}
 }
 

@@ -41,7 +41,7 @@ func dependencies(t *testing.T, main string) (all []dependency) {
 // noTestTools: the production binary holds no simulator, no checker and no test library. Tools that others bring along are
 // named by who brings them.
 func noTestTools(all []dependency) (violations []string) {
-	banned := []string{"github.com/tetratelabs/wazero", "github.com/anishathalye/porcupine", "pgregory.net/rapid", "github.com/getkin/kin-openapi",
+	banned := []string{"github.com/tetratelabs/wazero", "github.com/bytecodealliance/wasmtime-go", "github.com/anishathalye/porcupine", "pgregory.net/rapid", "github.com/getkin/kin-openapi",
 		module + "/sim", module + "/linearizability", module + "/jepsen-lite", module + "/internal", "net/http/httptest", "net/http/pprof", "testing"}
 	excused := map[string]string{ // importer -> what it may bring
 		"github.com/hashicorp/raft": "testing", // its testing.go is no _test file

@@ -200,7 +200,10 @@ func (p *program) labWith(c lab.Config) (_ *lab.Lab, err error) {
 	if c.Build.Root, err = lab.Root(); err != nil {
 		return nil, usageError{err}
 	}
-	c.Build.Say, c.Engine = p.say, p.engine
+	c.Build.Say = p.say
+	if c.Engine == nil {
+		c.Engine = p.engine
+	}
 	return lab.New(p.ctx, c)
 }
 

@@ -5,21 +5,23 @@ import (
 
 	"github.com/kvorum/kvorum/sim"
 	"github.com/kvorum/kvorum/sim/lab"
+	"github.com/kvorum/kvorum/sim/machine"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
 
 type twiceCmd struct {
-	Interpreter bool `help:"The second time by wazero's interpreter, which is slow, in place of its compiler."`
-	many        `embed:""`
+	Second string `enum:"same,wazero,interpreter" default:"same" help:"What runs the machines the second time: the same, wazero's compiler, or its interpreter, which is slow (default ${default})."`
+	many   `embed:""`
 }
 
 // twiceResult is what the last line says.
 type twiceResult struct {
 	From      uint64           `json:"from"`
 	To        uint64           `json:"to"`
-	Second    string           `json:"second"` // compiler or interpreter
+	Second    string           `json:"second"` // what ran it: same, wazero, interpreter
 	Different []lab.Difference `json:"different"`
 	Wall      float64          `json:"wall_seconds"`
+	Worlds    lab.Summary      `json:"worlds"` // what the first runs came to, as a campaign
 	Verdict   sim.Verdict      `json:"verdict"`
 }
 
@@ -35,10 +37,9 @@ func (c *twiceCmd) Run(p *program) error {
 	}
 	defer first.Close()
 	second := first
-	result := twiceResult{From: campaign.From, To: campaign.To, Second: "compiler", Different: []lab.Difference{}, Verdict: sim.Good}
-	if c.Interpreter {
-		result.Second = "interpreter"
-		if second, err = p.labWith(lab.Config{Interpreter: true}); err != nil {
+	result := twiceResult{From: campaign.From, To: campaign.To, Second: c.Second, Different: []lab.Difference{}, Verdict: sim.Good}
+	if c.Second != "same" {
+		if second, err = p.labWith(lab.Config{Engine: machine.NewWazero, Interpreter: c.Second == "interpreter"}); err != nil {
 			return err
 		}
 		defer second.Close()
@@ -49,8 +50,10 @@ func (c *twiceCmd) Run(p *program) error {
 		return true
 	}
 	began := time.Now()
-	different, err := first.Twice(p.ctx, campaign, second)
+	different, results, err := first.Twice(p.ctx, campaign, second)
 	_ = bar.Finish()
+	result.Worlds = lab.Summarize(results, time.Since(began))
+	printSummary(p.stderr, result.Worlds)
 	result.Different, result.Wall = append(result.Different, different...), time.Since(began).Seconds()
 	if err != nil { // interrupted, or no place for a trace
 		result.Verdict = sim.Undecided

@@ -23,14 +23,15 @@ type Difference struct {
 }
 
 // Twice runs all seeds of a campaign on all processors, and again, by the other lab, on one; each time with other worlds
-// beside. Nothing of that may show. It returns where something did, by seed. The other lab has the same programs, or is l.
-func (l *Lab) Twice(ctx context.Context, c Campaign, other *Lab) ([]Difference, error) {
+// beside. Nothing of that may show. It returns where something did, by seed, and what the first runs came to. The other lab has the
+// same programs, or is l.
+func (l *Lab) Twice(ctx context.Context, c Campaign, other *Lab) ([]Difference, []*sim.Result, error) {
 	first := l.Campaign(ctx, c)
 	before := runtime.GOMAXPROCS(1)
 	second := other.Campaign(ctx, c)
 	runtime.GOMAXPROCS(before)
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, first, err
 	}
 	var list []Difference
 	for i, a := range first {
@@ -45,10 +46,10 @@ func (l *Lab) Twice(ctx context.Context, c Campaign, other *Lab) ([]Difference, 
 			d.First, err = explain(ctx, l, other, Draw(a.Seed, c.Defaults))
 		}
 		if list = append(list, d); err != nil {
-			return list, err
+			return list, first, err
 		}
 	}
-	return list, nil
+	return list, first, nil
 }
 
 // explain runs a schedule in both labs again and says where the traces part.
