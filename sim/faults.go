@@ -61,10 +61,10 @@ func ClassesOf(tier Tier) (ids []string) {
 	return ids
 }
 
-// CommonClasses lists the ids of those tolerated classes that take a leader from its followers or a machine from its memory
-// and cache: what the promises of a replicated store are about. Of these most seeds of a swarm have some.
+// CommonClasses lists the ids of those tolerated classes that take a leader from its followers, a machine from its memory
+// and cache, or its disk at the worst of times: what the promises of a replicated store are about. Of these most seeds of a swarm have some.
 func CommonClasses() []string {
-	return []string{"crash-on-event", "isolate", "kill", "left-behind", "partition", "pause-leader", "power", "stall-cut"}
+	return []string{"crash-on-event", "error-on-event", "isolate", "kill", "left-behind", "partition", "pause-leader", "power", "stall-cut", "transfer-cut"}
 }
 
 // DrawFault draws a fault of the class.
@@ -79,7 +79,7 @@ func DrawFault(id string, d *schedule.Drawer) (schedule.Fault, bool) {
 func classes() map[string]class {
 	all := map[string]class{}
 	for _, family := range []map[string]class{
-		crashFaults(), processFaults(), cutFaults(), linkFaults(), connectionFaults(), diskFaults(), damageFaults(), clockFaults(), operations(),
+		crashFaults(), processFaults(), cutFaults(), linkFaults(), connectionFaults(), diskFaults(), damageFaults(), clockFaults(), operations(), keyedFaults(),
 	} {
 		maps.Copy(all, family)
 	}

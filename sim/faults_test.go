@@ -29,7 +29,7 @@ const (
 // leave a whole world behind.
 func TestEveryFaultIsSeen(t *testing.T) {
 	sights := map[string]sight{}
-	for _, family := range []map[string]sight{crashSights(), processSights(), clockSights(), cutSights(), linkSights(), diskSights(), damageSights(), operationSights()} {
+	for _, family := range []map[string]sight{crashSights(), processSights(), clockSights(), cutSights(), linkSights(), diskSights(), damageSights(), operationSights(), keyedSights()} {
 		maps.Copy(sights, family)
 	}
 	for id := range sights {
@@ -216,6 +216,24 @@ func processSights() map[string]sight {
 			want(t, orders(p.before("s0n1", "order")) > 8, "%d different orders without", orders(p.before("s0n1", "order")))
 			want(t, orders(p.during("s0n1", "order")) <= 3, "%d different orders", orders(p.during("s0n1", "order")))
 		}},
+	}
+}
+
+func keyedSights() map[string]sight {
+	return map[string]sight{
+		"error-on-event": {schedule.Fault{On: &schedule.Event{Kind: "sync", Node: "s0n1", Match: "raft.db", Count: 10}, Mode: "write", For: second}, func(t *testing.T, p *probed) {
+			all := p.of("s0n1", "disk", begin, p.now())
+			failed := count(all, "I/O error")
+			want(t, failed >= 5 && failed <= 40, "%d of %d writes failed", failed, len(all))
+			for i, l := range all {
+				if strings.Contains(strings.Join(l.what, " "), "I/O error") {
+					want(t, i >= 9 && i <= 11, "the first that failed is number %d", i+1)
+					break
+				}
+			}
+			want(t, count(p.of("s0n0", "disk", 0, p.now()), "I/O error") == 0, "on another disk too")
+		}},
+		"transfer-cut": {schedule.Fault{Nodes: []string{"s0n1"}, Mode: "0", For: 4 * second, Amount: 0.3}, apart("01", "12")},
 	}
 }
 

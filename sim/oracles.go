@@ -17,6 +17,7 @@ func Oracles() []Oracle {
 		{"history", "clients tell their history in the agreed form"},
 		{"convergence", "without new writes, every living replica applies what is committed, and equal indexes have equal digests"},
 		{"final reads", "after the faults, every living replica serves every key"},
+		{"final writes", "after the faults, every key can be written again"},
 		{"linearizability", "there is an order of all operations, one after the other, that explains every answer"},
 		{"porcupine", "the same, by search alone"},
 		{"replay", "the same, by replay of the order that the machines agreed on: nothing acknowledged is missing, nothing is done twice, real time holds"},

@@ -13,7 +13,7 @@ import (
 const converge = 30 * time.Second
 
 // recover is what must happen once the faults are over: without any new write, every living replica applies what is committed;
-// then every one serves every key.
+// then every one serves every key; then every key takes a write.
 func (w *World) recover() {
 	var alive []*Node
 	for _, n := range w.nodes {
@@ -32,12 +32,18 @@ func (w *World) recover() {
 	if why != "" {
 		w.fail("convergence", fmt.Sprintf("%s after the last fault, without new writes: %s", converge, why))
 	}
-	reader := w.startClient(w.crowd, w.endpoints(alive), "-errand", "read-all", "-first", "1000", "-keys", fmt.Sprint(w.Crowd.Keys), "-for", converge.String())
-	w.advance(w.timeline.Now().Add(converge+lastOperations), func() bool { return reader.done })
-	if !reader.done || reader.code != 0 {
-		w.fail("final reads", fmt.Sprintf("not every replica serves every key within %s: %s", converge, reader.errors.String()))
+	w.final("final reads", "not every replica serves every key", alive, "read-all", "1000")
+	w.final("final writes", "not every key can be written", alive, "write-all", "2000")
+}
+
+// final has a client do something with every key, which must succeed.
+func (w *World) final(oracle, failure string, alive []*Node, errand, first string) {
+	c := w.startClient(w.crowd, w.endpoints(alive), "-errand", errand, "-first", first, "-keys", fmt.Sprint(w.Crowd.Keys), "-for", converge.String())
+	w.advance(w.timeline.Now().Add(converge+lastOperations), func() bool { return c.done })
+	if !c.done || c.code != 0 {
+		w.fail(oracle, fmt.Sprintf("%s within %s: %s", failure, converge, c.errors.String()))
 	}
-	reader.machine.Kill()
+	c.machine.Kill()
 }
 
 // disagreement asks every node what it has applied; "" when all that live have the same, and each shard has a leader.

@@ -23,7 +23,7 @@ func ReadAll(ctx context.Context, c Config, r Recorder) error {
 		}
 		p := &person{Config: c, number: c.First + i, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(i))), seen: map[string]uint64{}}
 		for _, key := range c.Keys {
-			if err := p.readUntil(ctx, key); err != nil {
+			if err := p.until(ctx, func() *lin.Operation { return &lin.Operation{Key: key, Client: p.number, Kind: lin.Get} }); err != nil {
 				failures = append(failures, fmt.Errorf("%s: read %q: %w", endpoint, key, err))
 			}
 		}
@@ -32,9 +32,33 @@ func ReadAll(ctx context.Context, c Config, r Recorder) error {
 	return errors.Join(failures...)
 }
 
-func (p *person) readUntil(ctx context.Context, key string) error {
+// WriteAll puts every key once more, and tries again until that is acknowledged or ctx ends. It uses one client, which may turn to
+// any of the endpoints.
+func WriteAll(ctx context.Context, c Config, r Recorder) error {
+	c.fillDefaults()
+	p, err := newPerson(c, c.First, r)
+	if err != nil {
+		return err
+	}
+	defer p.client.Close()
+	var failures []error
+	for _, key := range c.Keys {
+		put := func() *lin.Operation {
+			o := &lin.Operation{Key: key, Client: p.number, Kind: lin.Put}
+			p.fill(o)
+			return o
+		}
+		if err := p.until(ctx, put); err != nil {
+			failures = append(failures, fmt.Errorf("write %q: %w", key, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// until does operations until one has a result.
+func (p *person) until(ctx context.Context, next func() *lin.Operation) error {
 	for {
-		o := &lin.Operation{Key: key, Client: p.number, Kind: lin.Get}
+		o := next()
 		p.one(o)
 		if o.Output.Result != "" {
 			return nil

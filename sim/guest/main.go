@@ -32,7 +32,7 @@ func main() {
 	flag.StringVar(&endpoints, "endpoints", "", "base URLs, comma separated")
 	flag.Float64Var(&c.Rate, "rate", 0, "operations of all clients a second, in place of -pause")
 	flag.DurationVar(&life, "for", time.Minute, "how long to go on")
-	flag.StringVar(&errand, "errand", "", "in place of operations: read-all, transfer SHARD, snapshot SHARD, status")
+	flag.StringVar(&errand, "errand", "", "in place of operations: read-all, write-all, transfer SHARD, snapshot SHARD, status")
 	flag.Parse()
 	c.Endpoints, c.Keys = strings.Split(endpoints, ","), workload.DefaultKeys(keys)
 	ctx, cancel := context.WithTimeout(context.Background(), life)
@@ -51,6 +51,8 @@ func run(ctx context.Context, c workload.Config, errand string) error {
 		return workload.Run(ctx, c, r)
 	case "read-all":
 		return workload.ReadAll(ctx, c, r)
+	case "write-all":
+		return workload.WriteAll(ctx, c, r)
 	}
 	cl, err := client.New(client.Config{Endpoints: c.Endpoints, Timeout: 5 * time.Second})
 	if err != nil {

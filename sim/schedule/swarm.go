@@ -78,8 +78,17 @@ func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []F
 	if len(d.Rare) > 0 && !d.All && draw.IntN(rareEvery) == 0 {
 		add(d.Rare[draw.IntN(len(d.Rare))])
 	}
+	if s.Core && len(list) > 0 {
+		last(draw, s, &list[draw.IntN(len(list))])
+	}
 	slices.SortStableFunc(list, func(a, b Fault) int { return int(a.At - b.At) })
 	return list
+}
+
+// last makes a fault one that outlasts the others: who is not of the core keeps it for good.
+func last(draw *rand.Rand, s *Schedule, f *Fault) {
+	f.At = round(Duration(time.Duration(s.Duration) - time.Second - time.Duration(draw.Int64N(int64(2*time.Second)))))
+	f.For = max(f.For, Duration(10*time.Second))
 }
 
 // rareEvery is in how many seeds one has a rare fault.
