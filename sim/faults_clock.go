@@ -149,6 +149,7 @@ func freeze(x *nemesis, s *strike) func() {
 		all(ends)()
 		for _, n := range s.nodes {
 			n.clock.Jump(x.world.timeline.Now().Sub(began))
+			x.world.frozen = append(x.world.frozen, standstill{n.Name, int64(began), int64(x.world.timeline.Now())})
 		}
 		goOn()
 	}

@@ -36,6 +36,7 @@ type World struct {
 	reached     map[string]int                    // probes: it happened that ...
 	lives       int                               // of machines, for their numbers
 	plainLinks  map[[2]*vnet.Host]vnet.Conditions // without faults
+	frozen      []standstill                      // of nodes' clocks
 	ended       bool                              // the run is over: what now fails is of no interest
 	enough      bool                              // Options.Until has come
 }

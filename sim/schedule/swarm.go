@@ -87,7 +87,7 @@ func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []F
 
 // last makes a fault one that outlasts the others: who is not of the core keeps it for good.
 func last(draw *rand.Rand, s *Schedule, f *Fault) {
-	f.At = round(Duration(time.Duration(s.Duration) - time.Second - time.Duration(draw.Int64N(int64(2*time.Second)))))
+	f.At = round(Duration(time.Duration(s.Duration) - 2*time.Second - time.Duration(draw.Int64N(int64(2*time.Second)))))
 	f.For = max(f.For, Duration(10*time.Second))
 }
 
