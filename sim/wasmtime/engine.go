@@ -1,4 +1,4 @@
-// Package wasmtime runs the simulator's machines by Wasmtime, two to four times as fast as wazero runs them. It is a module of its
+// Package wasmtime runs the simulator's machines by Wasmtime, two to four times as fast as wazero computes. It is a module of its
 // own, since it needs cgo, a C compiler, and 50 MB of Wasmtime built beforehand for each platform, which nobody should have to
 // fetch who only wants kvorum: make kvsim builds it.
 //

@@ -1,4 +1,4 @@
-// Command kvsim is cmd/kvsim with machines that Wasmtime runs: the same traces, in less than half the time.
+// Command kvsim is cmd/kvsim with machines that Wasmtime runs: the same traces, in about half the time.
 package main
 
 import (
