@@ -59,6 +59,34 @@ func connectionFaults() map[string]class {
 				return nil
 			},
 		},
+		"late-connection": {
+			line: "what some of a machine's connections carry arrives only seconds later, and overtaken by newer ones: packets on a path that comes back after everybody had given it up",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				f := schedule.Fault{For: d.Between(200*time.Millisecond, 10*time.Second), Amount: []float64{0.3, 0.6, 1}[d.IntN(3)]}
+				if d.IntN(3) == 0 {
+					f.Nodes = d.OneNode()
+				} else {
+					f.On = drawMessage(d)
+				}
+				return f
+			},
+			strike: func(x *nemesis, s *strike) func() {
+				var letGo []func() int
+				x.pairs(s, func(a, b *vnet.Host) {
+					letGo = append(letGo, x.world.network.Hold(a, b, s.fault.Amount, s.draw))
+				})
+				return func() {
+					waited := 0
+					for _, end := range letGo {
+						waited += end()
+					}
+					if waited > 0 {
+						x.took(s)
+					}
+				}
+			},
+		},
 		"refuse": {
 			line: "a machine's kernel refuses new connections; those that exist go on",
 			tier: Tolerated,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/schedule"
+	"github.com/kvorum/kvorum/sim/tap"
 )
 
 // lossyPlan is what a power cut does to what was not synced.
@@ -61,7 +62,7 @@ func crashFaults() map[string]class {
 			strike: power,
 		},
 		"crash-on-event": {
-			line: "a machine loses its power, or its process is killed, right at the n-th sync, write, rename, truncation, creation or removal of a file, host call, or line of the log",
+			line: "a machine loses its power, or its process is killed, right at the n-th sync, write, rename, truncation, creation or removal of a file, host call, line of the log, or raft message, or in the midst of what it stores after one",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{On: drawEvent(d), For: downtime(d), Mode: d.Of(byKill, byPower, byPower)}
@@ -93,6 +94,9 @@ func drawEvent(d *schedule.Drawer) *schedule.Event {
 		kind, match string
 		most        int
 	}
+	if d.IntN(4) == 0 {
+		return drawAftermath(d)
+	}
 	kinds := []kind{
 		{"sync", "", 200}, {"write", "raft.db", 400}, {"write", "", 30}, {"sync-folder", "", 4}, {"rename", "", 4}, {"rename", "snapshots", 2}, {"create", "snapshots", 6},
 		{"remove", "snapshots", 4}, {"truncate", "", 3}, {"sync", "snapshots", 4}, {"sync", "identity", 3},
@@ -105,6 +109,16 @@ func drawEvent(d *schedule.Drawer) *schedule.Event {
 	e := &schedule.Event{Kind: k.kind, Match: k.match, Count: 1 + d.IntN(k.most)}
 	if k.kind != "log" || d.IntN(3) == 0 {
 		e.Node = d.NodeName()
+	}
+	return e
+}
+
+// drawAftermath draws a raft message and one of the next calls on the disk, in the midst of what the machine has to store for it.
+func drawAftermath(d *schedule.Drawer) *schedule.Event {
+	e := drawMessage(d)
+	e.Then = &schedule.Event{Kind: d.Of("sync", "sync", "write"), Match: "raft.db", Count: 1 + d.IntN(5)}
+	if e.Match == tap.SnapshotSent.Receiver || d.IntN(6) == 0 {
+		e.Then = &schedule.Event{Kind: anyDiskCall, Count: int(d.Count(1, 60))}
 	}
 	return e
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/schedule"
+	"github.com/kvorum/kvorum/sim/tap"
 )
 
 // keyedFaults are two faults at once, or one at an event: what they find takes a coincidence that the others leave to chance.
@@ -20,16 +21,54 @@ func keyedFaults() map[string]class {
 				return x.failCalls(s, func(c disk.Call) (disk.Verdict, bool) { return failsAs(s.fault.Mode, c) })
 			},
 		},
+		"stall-on-event": {
+			line: "one sync or read hangs for seconds right after a rare event, such as an election, a vote or a snapshot's arrival",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				hangs := d.Between(100*time.Millisecond, 8*time.Second)
+				on := drawDiskEvent(d)
+				if d.IntN(2) == 0 {
+					on = drawMessage(d)
+				}
+				return schedule.Fault{On: on, For: hangs, Amount: time.Duration(hangs).Seconds(), Mode: d.Of("sync", "sync", "sync", "read")}
+			},
+			strike: diskStall,
+		},
+		"cut-on-event": {
+			line: "a machine is cut off from all others of the cluster right at a raft message that it sends or is sent, such as a hand-over, a vote or the first word of a leader",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				return schedule.Fault{On: drawMessage(d), For: d.Between(200*time.Millisecond, 8*time.Second), Mode: d.Of("both", "out", "in")}
+			},
+			strike: func(x *nemesis, s *strike) func() {
+				return x.cut(s, x.between(sided(hostsOf(s.nodes), s.fault.Mode)))
+			},
+		},
 		"transfer-cut": {
-			line: "an operator hands leadership over, and the leader is cut off from all others of the cluster at that moment",
+			line: "an operator hands leadership over, and the leader is cut off from all others of the cluster as its last word to the successor is on its way, or soon after",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				shard := d.ShardName()
-				return schedule.Fault{Nodes: []string{"leader:" + shard}, Mode: shard, For: d.Between(time.Second, 8*time.Second), Amount: time.Duration(d.Between(5*time.Millisecond, 500*time.Millisecond)).Seconds()}
+				return schedule.Fault{Nodes: []string{"leader:" + shard}, Mode: shard, For: d.Between(time.Second, 8*time.Second), Amount: time.Duration(d.Between(20*time.Microsecond, 300*time.Millisecond)).Seconds()}
 			},
 			strike: transferCut,
 		},
 	}
+}
+
+// drawMessage draws a raft message to strike at, on either side of it.
+func drawMessage(d *schedule.Drawer) *schedule.Event {
+	few := []tap.Message{tap.VoteAsked, tap.VoteGranted, tap.EntriesOppose, tap.SnapshotSent, tap.SnapshotTaken, tap.LeadHandedOver, tap.ReignsFirstWord}
+	many := []tap.Message{tap.EntriesSent, tap.EntriesTaken}
+	e := &schedule.Event{Kind: onWire, Count: 1}
+	m := many[d.IntN(len(many))]
+	if n := d.IntN(len(few) + len(many)); n < len(few) {
+		m = few[n]
+	} else {
+		e.Count = int(d.Count(1, 200))
+	}
+	e.Match = d.Of(m.Sender, m.Receiver)
+	return e
 }
 
 // drawDiskEvent draws an event after which a disk has something to do that must not be half done.
@@ -54,17 +93,31 @@ func failsAs(mode string, c disk.Call) (disk.Verdict, bool) {
 	return disk.Verdict{Errno: disk.EIO}, c.Kind == disk.Write
 }
 
-// transferCut: Amount is how long after the operator's word the leader is cut off, in seconds, Mode the shard.
+// lastCut is how long after an operator's word a leader is cut off that has said nothing to its successor.
+const lastCut = 2 * time.Second
+
+// transferCut: Amount is how long after the leader's word to its successor it is cut off, in seconds, Mode the shard.
 func transferCut(x *nemesis, s *strike) func() {
-	over := false
+	over, cut := false, false
 	ends := []func(){x.errand("transfer "+s.fault.Mode, x.world.nodes, nil)}
-	x.world.timeline.After(seconds(s.fault.Amount), func() {
-		if !over {
-			ends = append(ends, x.cut(s, x.between(sided(hostsOf(s.nodes), "both"))))
-		}
-	})
+	cutAfter := func(d time.Duration) {
+		x.world.timeline.After(d, func() {
+			if !over && !cut {
+				cut = true
+				ends = append(ends, x.cut(s, x.between(sided(hostsOf(s.nodes), "both"))))
+			}
+		})
+	}
+	var waits []*waiting
+	for _, n := range s.nodes {
+		waits = append(waits, x.await(&schedule.Event{Kind: onWire, Node: n.Name, Match: tap.LeadHandedOver.Sender}, func(*Node) { cutAfter(seconds(s.fault.Amount)) }))
+	}
+	cutAfter(lastCut)
 	return func() {
 		over = true
+		for _, q := range waits {
+			x.waiting = without(x.waiting, q)
+		}
 		all(ends)()
 	}
 }

@@ -121,6 +121,11 @@ func linkSights() map[string]sight {
 		"reset":      {schedule.Fault{Nodes: one, For: 3 * second, Amount: 0.5}, broken("reset", false)},
 		"cut-stream": {schedule.Fault{Nodes: []string{"s0n0", "s0n1"}, For: 3 * second, Bytes: 5500}, broken("reset", true)},
 		"refuse":     {schedule.Fault{Nodes: one, For: 3 * second, Mode: "reset"}, broken("refused", false)},
+		"late-connection": {schedule.Fault{Nodes: one, For: 2 * second, Amount: 1}, func(t *testing.T, p *probed) {
+			soon, later := p.of("s0n0", "ping", begin, begin+time.Second), p.of("s0n0", "ping", begin+time.Second, begin+4*time.Second)
+			want(t, count(soon, "s0n1", "timeout") == 1, "the held connection times out %d times", count(soon, "s0n1", "timeout"))
+			want(t, count(later, "s0n1", "<nil>") > 20 && count(later, "s0n1", "timeout") == 0, "a new connection does not work")
+		}},
 		"stale-connection": {schedule.Fault{Nodes: one, Amount: 1}, func(t *testing.T, p *probed) {
 			soon, later := p.of("s0n0", "ping", begin, begin+time.Second), p.of("s0n0", "ping", begin+time.Second, begin+3*time.Second)
 			want(t, count(soon, "s0n1", "timeout") == 1, "the old connection times out %d times", count(soon, "s0n1", "timeout"))

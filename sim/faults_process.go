@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/sim/schedule"
+	"github.com/kvorum/kvorum/sim/tap"
 )
 
 func processFaults() map[string]class {
@@ -18,10 +19,14 @@ func processFaults() map[string]class {
 			strike: pause,
 		},
 		"pause-leader": {
-			line: "a node is stopped (SIGSTOP) just after it was elected, or as it begins to answer reads, and goes on when others lead",
+			line: "a node is stopped (SIGSTOP) just after it was elected, as it begins to answer reads, with entries or votes on their way to or from it, and goes on when others lead",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{On: &schedule.Event{Kind: "log", Match: d.Of("leads the shard", "entering leader state"), Count: 1}, For: d.Between(300*time.Millisecond, 8*time.Second)}
+				on := &schedule.Event{Kind: "log", Match: d.Of("leads the shard", "entering leader state"), Count: 1}
+				if d.IntN(2) == 0 { // its followers' answers come in while it is stopped
+					on = &schedule.Event{Kind: onWire, Match: d.Of(tap.EntriesSent.Sender, tap.EntriesSent.Sender, tap.VoteGranted.Receiver, tap.LeadHandedOver.Sender), Count: 1 + d.IntN(30)}
+				}
+				return schedule.Fault{On: on, For: d.Between(300*time.Millisecond, 8*time.Second)}
 			},
 			strike: pause,
 		},

@@ -233,6 +233,13 @@ func keyedSights() map[string]sight {
 			}
 			want(t, count(p.of("s0n0", "disk", 0, p.now()), "I/O error") == 0, "on another disk too")
 		}},
+		"stall-on-event": {schedule.Fault{On: &schedule.Event{Kind: "write", Node: "s0n1", Match: "raft.db", Count: 10}, For: 4 * second, Amount: 4, Mode: "sync"}, func(t *testing.T, p *probed) {
+			all := p.of("s0n1", "disk", begin, p.now())
+			want(t, len(all) > 10 && all[9].number(2) > 3900 || all[10].number(2) > 3900, "the tenth sync or the one after it took no 4 s")
+			want(t, most(all, 2) < 4100, "one took %d ms", most(all, 2))
+			want(t, most(p.of("s0n1", "beat", 0, p.now()), 3) < 103_000, "a beat took %d us while the disk hung", most(p.of("s0n1", "beat", 0, p.now()), 3))
+		}},
+		"cut-on-event": {schedule.Fault{On: &schedule.Event{Kind: "sync", Node: "s0n1", Match: "raft.db", Count: 10}, Mode: "both", For: 4 * second}, apart("01", "12")},
 		"transfer-cut": {schedule.Fault{Nodes: []string{"s0n1"}, Mode: "0", For: 4 * second, Amount: 0.3}, apart("01", "12")},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/machine"
 	"github.com/kvorum/kvorum/sim/schedule"
+	"github.com/kvorum/kvorum/sim/tap"
 	"github.com/kvorum/kvorum/sim/timeline"
 )
 
@@ -60,8 +61,16 @@ func (x *nemesis) arm() {
 	}
 }
 
-// await lets do happen once the event has come.
+// await lets do happen once the event has come, and after it the one that is to come then.
 func (x *nemesis) await(e *schedule.Event, do func(on *Node)) *waiting {
+	if e.Then != nil {
+		then := *e.Then
+		last := do
+		do = func(on *Node) {
+			then.Node = on.Name
+			x.await(&then, last)
+		}
+	}
 	q := &waiting{e, x.world.node(e.Node), max(1, e.Count), do}
 	if q.node == nil && e.Node != "" {
 		return q // of a node that is not there; never comes
@@ -214,6 +223,21 @@ func names(nodes []*Node) string {
 	}
 	return strings.Join(list, " ")
 }
+
+// message is told of each raft message as it is sent.
+func (x *nemesis) message(what tap.Message, from, to string) {
+	if len(x.waiting) == 0 {
+		return
+	}
+	for _, side := range []struct{ node, does string }{{from, what.Sender}, {to, what.Receiver}} {
+		if n := x.world.node(side.node); n != nil && n.up {
+			x.event(n, onWire, side.does)
+		}
+	}
+}
+
+// onWire is the kind of event that a raft message is, to who sends it and to whom it is sent.
+const onWire = "wire"
 
 func (x *nemesis) logLine(n *Node, line string) { x.event(n, "log", line) }
 

@@ -23,7 +23,7 @@ func newWatch(w *World) *watch {
 	for _, n := range w.nodes {
 		voters[uint32(n.Shard)] = append(voters[uint32(n.Shard)], n.Name)
 	}
-	x.tap = tap.New(tap.Config{Fail: w.fail, Voters: voters, PeerPort: peerPort, Durable: func(node string) (audit.Image, error) {
+	x.tap = tap.New(tap.Config{Fail: w.fail, Voters: voters, PeerPort: peerPort, Message: w.nemesis.message, Durable: func(node string) (audit.Image, error) {
 		return w.node(node).image()
 	}})
 	w.network.Tap = x.tap

@@ -75,11 +75,22 @@ func newWorld(s *schedule.Schedule, o Options) *World {
 			w.nodes = append(w.nodes, n)
 		}
 	}
+	w.skew()
 	w.crowd = w.network.AddHost("clients")
 	w.setLinks()
 	w.nemesis = newNemesis(w)
 	w.watch = newWatch(w)
 	return w
+}
+
+// skew sets each machine's wall clock wrong, as clocks are.
+func (w *World) skew() {
+	draw := w.stream("skew", 0)
+	for _, n := range w.nodes {
+		if w.Skew > 0 {
+			n.clock.Jump(time.Duration(draw.Int64N(int64(2*w.Skew))) - time.Duration(w.Skew))
+		}
+	}
 }
 
 // setLinks gives every link delays of its own, so that messages of one instant arrive at different ones.

@@ -124,6 +124,7 @@ type person struct {
 	pace     *pace
 	client   *client.Client
 	draw     *rand.Rand
+	temper   *rand.Rand
 	seen     map[string]uint64 // revision last seen, by key
 	written  int
 }
@@ -140,7 +141,7 @@ func newPerson(c Config, number int, r Recorder) (*person, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workload: %w", err)
 	}
-	return &person{Config: c, number: number, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(number))), seen: map[string]uint64{}}, nil
+	return &person{Config: c, number: number, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(number))), temper: rand.New(rand.NewPCG(c.Seed, uint64(number)|1<<32)), seen: map[string]uint64{}}, nil
 }
 
 // HasSession says which clients read their own writes also with bounded and stale reads.
@@ -151,7 +152,7 @@ func (p *person) live(ctx context.Context) {
 		if len(p.Lists) > 0 && p.draw.IntN(growIn) == 0 {
 			p.grow()
 		} else {
-			p.one(p.next())
+			p.within(p.patience(), p.next())
 		}
 		wait := time.NewTimer(time.Duration(p.draw.ExpFloat64() * float64(p.pace.mean(time.Now()))))
 		select {
@@ -213,8 +214,21 @@ func (p *person) fill(o *lin.Operation) {
 	o.Input.Value = name + ":" + strings.Repeat("x", padding)
 }
 
-func (p *person) one(o *lin.Operation) {
-	ctx, cancel := context.WithTimeout(context.Background(), p.OperationTimeout)
+// impatientIn: one of so many operations is given up early, in the midst of attempts, as people do.
+const impatientIn = 8
+
+func (p *person) patience() time.Duration {
+	if p.temper.IntN(impatientIn) != 0 {
+		return p.OperationTimeout
+	}
+	return time.Duration((0.02 + 0.3*p.temper.Float64()) * float64(p.OperationTimeout))
+}
+
+func (p *person) one(o *lin.Operation) { p.within(p.OperationTimeout, o) }
+
+// within does the operation and gives it up after the time.
+func (p *person) within(patience time.Duration, o *lin.Operation) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	number := p.recorder.Called(o)
 	receipt, err := p.do(ctx, o)

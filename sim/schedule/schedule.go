@@ -20,6 +20,8 @@ type Schedule struct {
 	Crowd    Crowd    `json:"crowd"`
 	Flags    []string `json:"flags,omitempty"` // of kvorum serve: the knobs
 	Stock    bool     `json:"stock,omitempty"` // goroutines in the runtime's own order
+	// Skew is by how much, at most, each machine's wall clock is wrong from the beginning, either way.
+	Skew Duration `json:"skew,omitempty"`
 	// GoroutineSeed, if not 0, is the seed of the order of goroutines in place of Seed.
 	GoroutineSeed uint64 `json:"goroutine_seed,omitempty"`
 
@@ -52,10 +54,12 @@ type Fault struct {
 
 // Event is something rare to strike at: the Count-th (from 1) of its kind on the machine, counted from the fault's At.
 type Event struct {
-	Kind  string `json:"kind"`            // a disk call (sync, write, truncate, rename, create, remove, sync-folder), a host call, or log
+	Kind  string `json:"kind"`            // a disk call (sync, write, truncate, rename, create, remove, sync-folder), a host call, log, or wire
 	Node  string `json:"node"`            // "": whichever it comes on first
-	Match string `json:"match,omitempty"` // the disk call's path or the log line contains this
+	Match string `json:"match,omitempty"` // the disk call's path, the log line, or what the node does with a raft message (tap.Messages) contains this
 	Count int    `json:"count"`
+	// Then is what has to come on the same machine afterwards: strike at the second of two.
+	Then *Event `json:"then,omitempty"`
 }
 
 // Duration is written as Go writes it: 1.5s.

@@ -42,6 +42,9 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	if draw.IntN(4) == 0 {
 		s.Crowd.ValueBytes = 4096
 	}
+	if draw.IntN(3) == 0 {
+		s.Skew = (&Drawer{draw, s}).Between(100*time.Millisecond, time.Hour)
+	}
 	s.Stock, s.Core = draw.IntN(10) == 0, draw.IntN(2) == 0 && s.Replicas > 1
 	s.Flags = knobs(draw)
 	s.Faults = faults(draw, s, d, fault)
@@ -105,12 +108,12 @@ func subset(draw *rand.Rand, classes, common []string) []string {
 	return slices.Compact(some)
 }
 
-// common draws none, one or two of the classes that most promises are broken under. With all classes alike most seeds would
+// common draws up to three of the classes that most promises are broken under. With all classes alike most seeds would
 // have none of them.
 func common(draw *rand.Rand, classes []string) []string {
 	some := slices.Clone(classes)
 	draw.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
-	return some[:min([]int{0, 1, 1, 2}[draw.IntN(4)], len(some))]
+	return some[:min([]int{0, 1, 2, 3}[draw.IntN(4)], len(some))]
 }
 
 // times draws how often a class strikes: less often if there are many, so that the cluster lives in between, and more often
@@ -139,12 +142,12 @@ func knobs(draw *rand.Rand) (flags []string) {
 	pick("trailing-logs", "1", "4", "32", "128", "10240")
 	pick("snapshot-retain", "1", "2")
 	pick("batch-operations", "1", "2", "16", "512")
-	pick("batches-in-flight", "1", "4")
+	pick("batches-in-flight", "1", "4", "16")
 	pick("read-rounds-in-flight", "1", "2")
 	pick("confirm-timeout", "300ms", "1s")
 	pick("disk-stall-timeout", "1s", "2s")
-	pick("proposal-timeout", "2s", "10s")
-	pick("request-timeout", "2s", "4s")
+	pick("proposal-timeout", "1s", "2s", "10s")
+	pick("request-timeout", "400ms", "1s", "2s", "4s") // some shorter than clients wait, so that they hear what became of it
 	pick("idempotency-bytes", "1MiB", "64MiB")
 	return flags
 }

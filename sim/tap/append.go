@@ -1,12 +1,16 @@
 package tap
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/kvorum/kvorum/sim/audit"
+)
 
 // reignOf returns the reign of the request's sender, and reports a second leader.
 func (s *shard) reignOf(q *request) *reign {
 	r := s.reigns[q.Term]
 	if r == nil {
-		r = &reign{term: q.Term, log: map[uint64]uint64{}, match: map[string]uint64{}, leader: q.from}
+		r = &reign{term: q.Term, log: map[uint64]uint64{}, match: map[string]uint64{}, heard: map[string]bool{}, leader: q.from}
 		s.reigns[q.Term] = r
 		s.crowned(r)
 	}
@@ -197,6 +201,7 @@ func (s *shard) appended(q *request, a *reply) {
 	if q.kind == installSnapshot {
 		last = position{q.LastLogIndex, q.LastLogTerm}
 	}
+	opposed, again := n.conflict(q) > 0, q.kind == appendEntries && len(q.Entries) > 0 && q.Entries[0].Index <= n.last()
 	late := q.Term < n.replies // a later leader may have changed the log since
 	if late {
 		n.mayTruncate(q)
@@ -210,6 +215,11 @@ func (s *shard) appended(q *request, a *reply) {
 	if !counts {
 		return
 	}
+	if q.kind == installSnapshot {
+		s.tap.message(SnapshotTaken, q.to, q.from)
+	} else {
+		s.tap.message(EntriesTaken, q.to, q.from)
+	}
 	r := s.reigns[q.Term]
 	if r == nil || r.leader != q.from {
 		return // reported already
@@ -217,7 +227,24 @@ func (s *shard) appended(q *request, a *reply) {
 	r.match[q.to] = max(r.match[q.to], last.index)
 	s.lagProbes(r)
 	s.advance(r)
-	s.tap.acknowledged(s, q.to)
+	if late || !opposed && !again {
+		s.tap.acknowledged(s, q.to)
+	} else if image := s.tap.prove(s, q.to); image != nil && opposed { // it had to change what it held: where the rare mistakes are
+		s.auditSuffix(q, r, image)
+	}
+}
+
+// auditSuffix: a follower that had to drop entries has none of the former ones behind what it took.
+func (s *shard) auditSuffix(q *request, r *reign, image *audit.Image) {
+	if image.Term != q.Term || q.kind != appendEntries {
+		return
+	}
+	for i := q.Entries[len(q.Entries)-1].Index + 1; i <= image.Last; i++ {
+		if have, there := image.EntryTerm(i); there && have != r.log[i] { // the leader may have sent more meanwhile
+			s.fail("disk-stale-suffix", "%s had to drop entries and still has entry %d of term %d behind those it took: %s", q.to, i, have, q)
+			return
+		}
+	}
 }
 
 // holds records what the follower now has.

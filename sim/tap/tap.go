@@ -18,6 +18,8 @@ type Config struct {
 	Voters map[uint32][]string
 	// PeerPort is the port of nodes that is listened to; other connections are passed over. Default 7080.
 	PeerPort int
+	// Message, if not nil, is told of each message as it is sent.
+	Message func(what Message, from, to string)
 	// Durable returns what a power cut now would leave of the node's data folder. It is costly, so it is asked for at one in
 	// DurableEvery acknowledgements only, drawn by the content of what was sent. Nil: never.
 	Durable func(node string) (audit.Image, error)
@@ -70,6 +72,13 @@ func (t *Tap) open(number uint64, port int) {
 func (t *Tap) Sent(number uint64, back bool, b []byte, _ timeline.Time) {
 	if c := t.connections[number]; c != nil {
 		c.feed(back, b)
+	}
+}
+
+// message tells the world of a message.
+func (t *Tap) message(what Message, from, to string) {
+	if t.config.Message != nil {
+		t.config.Message(what, from, to)
 	}
 }
 
@@ -131,16 +140,24 @@ func (t *Tap) shard(number uint32) *shard {
 // acknowledged draws whether the disk must prove what the node said just now.
 func (t *Tap) acknowledged(s *shard, node string) {
 	t.acks++
-	if t.config.Durable == nil || t.acks%t.config.DurableEvery != 0 {
-		return
+	if t.acks%t.config.DurableEvery == 0 {
+		t.prove(s, node)
+	}
+}
+
+// prove compares the node's disk with what it said. It returns what is on the disk, nil if nobody knows.
+func (t *Tap) prove(s *shard, node string) *audit.Image {
+	if t.config.Durable == nil {
+		return nil
 	}
 	image, err := t.config.Durable(node)
 	if err != nil {
 		t.fail("durable-promise", fmt.Sprintf("%s acknowledged something, and its disk cannot be read: %v", node, err))
-		return
+		return nil
 	}
 	t.reach("acknowledgement compared with the disk")
 	s.audit(node, image)
+	return &image
 }
 
 // shard is what is known of one replica group.
@@ -174,6 +191,7 @@ type reign struct {
 	leader   string
 	log      map[uint64]uint64 // index -> term, of what its leader sent
 	match    map[string]uint64 // by follower: acknowledged up to
+	heard    map[string]bool   // by follower: it was sent something
 	proven   uint64            // committed in this reign
 	deposed  bool              // a later reign began
 	lastSent uint64            // highest index in log
@@ -233,6 +251,9 @@ func (s *shard) requested(c *connection, q *request) {
 		s.tap.reach("pre-vote asked for")
 	}
 	to := s.node(q.to)
+	if what, ok := s.messageOf(q); ok {
+		s.tap.message(what, q.from, q.to)
+	}
 	to.asked = append(to.asked, q)
 }
 

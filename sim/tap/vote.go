@@ -69,6 +69,7 @@ func (s *shard) voted(q *request, a *reply) {
 		return
 	}
 	s.tap.reach("vote granted")
+	s.tap.message(VoteGranted, q.to, q.from)
 	if a.Term != q.Term {
 		s.fail("raft-reply", "vote granted with term %d to %s", a.Term, q)
 	}

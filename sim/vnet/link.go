@@ -144,3 +144,28 @@ func (n *Network) Forget(a, b *Host, chance float64, draw *rand.Rand) (forgotten
 	}
 	return forgotten
 }
+
+// Hold keeps what connections between a and b carry, in either direction, until letGo; connections made later go on, and
+// overtake. Each is held with the given chance. letGo returns how many packets had waited. It delivers all of them at once, also
+// those of connections that a side has given up meanwhile: so messages arrive that nobody remembers sending.
+func (n *Network) Hold(a, b *Host, chance float64, draw *rand.Rand) (letGo func() (waited int)) {
+	var streams []*stream
+	for _, e := range a.sortedEnds() {
+		if e.peerHost != b || e.broken != 0 || e.peer == nil || draw.Float64() >= chance {
+			continue
+		}
+		for _, s := range []*stream{e.out, e.peer.out} {
+			s.held++
+			streams = append(streams, s)
+		}
+	}
+	return func() (waited int) {
+		for _, s := range streams {
+			if s.held--; s.held == 0 && len(s.queue) > 0 {
+				waited += len(s.queue)
+				s.schedule(n.timeline.Now())
+			}
+		}
+		return waited
+	}
+}

@@ -156,6 +156,40 @@ func lostReset(c *connection) {
 	c.line.After(3*time.Second, func() { back.Set(Conditions{}) })
 }
 
+// TestHeld: what a held connection carries arrives late, newer connections overtake it, and also what its sender has given up.
+func TestHeld(t *testing.T) {
+	for _, givenUp := range []bool{false, true} {
+		c := connect(t)
+		letGo := c.network.Hold(c.a, c.b, 1, rand.New(rand.NewPCG(1, 1)))
+		again := c.network.Hold(c.a, c.b, 1, rand.New(rand.NewPCG(1, 1))) // by another fault
+		c.write(0, 10)
+		if givenUp {
+			c.near.Close(c.line.Now())
+		}
+		if d, _ := c.a.Dial("b:80", c.line.Now()); true {
+			c.run(3 * time.Second)
+			if end, errno := d.Done(); end == nil || errno != 0 {
+				t.Errorf("a new connection is held too: %d", errno)
+			}
+		}
+		c.read(0, 10)
+		waited := letGo()
+		c.run(time.Second)
+		c.read(0, 10)
+		if len(c.got[0]) != 0 || waited != 0 {
+			t.Errorf("%d bytes arrived while the connection was held", len(c.got[0]))
+		}
+		if waited := again(); waited == 0 {
+			t.Error("nothing waited")
+		}
+		c.run(time.Second)
+		c.read(0, 10)
+		if len(c.got[0]) != 10 {
+			t.Errorf("given up %t: %d bytes arrived in the end, want 10", givenUp, len(c.got[0]))
+		}
+	}
+}
+
 func TestRefuse(t *testing.T) {
 	c := connect(t)
 	for _, refuse := range []bool{true, false} {

@@ -33,6 +33,7 @@ type stream struct {
 	failing   timeline.Time // since when the first packet has not got through
 	dialing   *Dialing
 	forgotten bool // by a middlebox: nothing arrives any more, and nobody gives up
+	held      int  // times: nothing arrives until all who hold it let go
 }
 
 // packet is bytes, the end of them, or something that happens when it arrives.
@@ -208,6 +209,9 @@ func (s *stream) arrive() {
 		s.link.clogged = append(s.link.clogged, s)
 		s.link.Carried.Held += int64(len(s.queue))
 		return
+	}
+	if s.held > 0 {
+		return // letGo goes on
 	}
 	if s.forgotten {
 		return // and the sender's kernel goes on trying until long after the run
