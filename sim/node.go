@@ -24,6 +24,7 @@ type Node struct {
 	machine *machine.Machine // the present life; nil before the first
 	life    int
 	up      bool
+	leads   bool // it says so: raft's own word, before it has committed anything
 	broken  bool // for good: nobody expects anything of it any more
 	asked   bool // to stop: its exit is no surprise
 	line    []byte
@@ -93,7 +94,7 @@ func (n *Node) args() []string {
 func (n *Node) start() {
 	w := n.world
 	n.life++
-	n.up, n.asked, n.line, n.words = true, false, nil, ""
+	n.up, n.asked, n.leads, n.line, n.words = true, false, false, nil, ""
 	n.pauses, n.troubled, n.excused = 0, false, false
 	n.host.Start()
 	w.watch.started(n)
@@ -183,6 +184,12 @@ func (n *Node) logged(line []byte) {
 		}
 		n.world.nemesis.logLine(n, string(line))
 		return
+	}
+	switch entry.Msg {
+	case "entering leader state":
+		n.leads = true
+	case "entering follower state", "entering candidate state":
+		n.leads = false
 	}
 	if entry.Msg == "leads the shard" {
 		if old := n.world.leaders[n.Shard]; old != nil && old != n {

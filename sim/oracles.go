@@ -18,6 +18,7 @@ func Oracles() []Oracle {
 		{"convergence", "without new writes, every living replica applies what is committed, and equal indexes have equal digests"},
 		{"final reads", "after the faults, every living replica serves every key"},
 		{"final writes", "after the faults, every key can be written again"},
+		{"step down", "a leader that a majority cannot hear, or be heard by, stops leading within 4 s"},
 		{"linearizability", "there is an order of all operations, one after the other, that explains every answer"},
 		{"porcupine", "the same, by search alone"},
 		{"replay", "the same, by replay of the order that the machines agreed on: nothing acknowledged is missing, nothing is done twice, real time holds"},

@@ -131,6 +131,7 @@ func (w *World) live() {
 		w.timeline.After(time.Duration(draw.IntN(100))*time.Millisecond, n.start)
 	}
 	w.nemesis.arm()
+	w.watchStepDown()
 	c := w.Crowd
 	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-seed", fmt.Sprint(w.Seed),
 		"-pause", time.Duration(c.Pause).String(), "-keys", fmt.Sprint(c.Keys), "-value-bytes", fmt.Sprint(c.ValueBytes),

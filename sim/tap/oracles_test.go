@@ -242,3 +242,63 @@ func TestDurableAsked(t *testing.T) {
 		t.Errorf("a disk that cannot be read: %q", p.found)
 	}
 }
+
+// TestSuffixIsGone: whoever had to drop entries is looked at when it says that it has taken the new ones.
+func TestSuffixIsGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		terms []uint64 // on the disk of b at the end
+		want  []string
+	}{
+		"dropped":       {[]uint64{1, 2, 2, 2, 3}, nil},
+		"more was sent": {[]uint64{1, 2, 2, 2, 3, 3}, nil},
+		"kept":          {[]uint64{1, 2, 2, 2, 3, 2}, []string{"disk-stale-suffix"}},
+		"not taken":     {[]uint64{1, 2, 2, 2, 2, 2}, []string{"disk-stale-suffix", "durable-promise"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := audit.Image{HasLog: true, Term: 3, VoteTerm: 2, Vote: "a", First: 1, Last: uint64(len(c.terms))}
+			for i, term := range c.terms {
+				m.Entries = append(m.Entries, audit.Entry{Index: uint64(i + 1), Term: term})
+			}
+			asked := 0
+			p := newPlay(t, nil)
+			p.begin()
+			p.send("a", "b", 2, 4, 2, 4, 2, 2)
+			p.ack("a", "b", 2)
+			p.elect("c", "d", "e", 3, 4, 2)
+			p.tap.config.Durable = func(string) (audit.Image, error) { asked++; return m, nil }
+			p.tap.config.DurableEvery = 1000
+			p.send("c", "b", 3, 4, 2, 4, 3)
+			p.send("c", "b", 3, 5, 3, 4, 3)
+			p.ack("c", "b", 3)
+			if got := p.oracles(); !slices.Equal(got, c.want) || asked != 1 {
+				t.Errorf("fired %q after %d looks: %q", got, asked, p.found)
+			}
+		})
+	}
+}
+
+// TestMessages: the world is told what either end does.
+func TestMessages(t *testing.T) {
+	var told []string
+	p := newPlay(t, nil)
+	p.tap.config.Message = func(what Message, from, to string) {
+		told = append(told, from+" "+what.Sender+", "+to+" "+what.Receiver)
+	}
+	p.begin()
+	p.send("a", "b", 2, 4, 2, 4, 2)
+	p.ack("a", "b", 2)
+	p.elect("c", "d", "e", 3, 4, 2)
+	p.send("c", "b", 3, 4, 2, 4)
+	p.send("c", "b", 3, 4, 2, 4, 3)
+	p.ask("c", "d", timeoutNow, request{})
+	p.ask("c", "e", installSnapshot, request{Term: 3, LastLogIndex: 4, LastLogTerm: 2})
+	p.answer("c", "e", reply{Term: 3, Success: true})
+	for _, want := range []string{
+		"a asks for a vote, b is asked for a vote", "b grants a vote, a is granted a vote", "a begins to lead, b hears a new leader", "a sends entries, b gets entries",
+		"b takes entries, a has its entries taken", "c sends an opposing entry, b gets an opposing entry", "c hands the lead over, d is handed the lead", "c sends a snapshot, e gets a snapshot", "e takes a snapshot, c has its snapshot taken",
+	} {
+		if !slices.Contains(told, want) {
+			t.Errorf("nobody said %q: %q", want, told)
+		}
+	}
+}
