@@ -30,6 +30,37 @@ type direction struct {
 	skip    int64 // there: bytes of a snapshot to come
 
 	sent, arrived int64
+	decoded       int64 // bytes of messages and their parts
+	parts         []part
+	whole         int64 // arrived bytes that are whole parts
+}
+
+// part is a message, or the snapshot behind one.
+type part struct {
+	end      int64 // bytes of its direction up to its end
+	snapshot bool
+}
+
+// took notes so many decoded bytes, with which a part ends or not.
+func (d *direction) took(n int, ends, snapshot bool) {
+	d.decoded += int64(n)
+	if ends {
+		d.parts = append(d.parts, part{d.decoded, snapshot})
+	}
+}
+
+// came: so many bytes have arrived.
+func (d *direction) came(n int) {
+	d.arrived += int64(n)
+	for len(d.parts) > 0 && d.parts[0].end <= d.arrived {
+		d.whole, d.parts = d.parts[0].end, d.parts[1:]
+	}
+}
+
+// broken: the last bytes that arrived are the beginning of a part. It says whether that is a snapshot.
+func (d *direction) broken() (within, snapshot bool) {
+	within = d.arrived > d.whole
+	return within, within && (len(d.parts) > 0 && d.parts[0].snapshot || len(d.parts) == 0 && d.skip > 0)
 }
 
 // incoming is a snapshot on its way.
@@ -39,7 +70,7 @@ type incoming struct {
 }
 
 func newConnection(t *Tap) *connection {
-	return &connection{tap: t, there: direction{kind: -1}}
+	return &connection{tap: t, there: direction{kind: -1}, back: direction{kind: -1}}
 }
 
 // feed takes bytes of one direction.
@@ -58,6 +89,7 @@ func (c *connection) feed(back bool, b []byte) {
 		step = c.listener
 	}
 	for len(d.buf) > 0 && !c.ignored {
+		snapshot := d.skip > 0
 		n, err := step(d)
 		if err != nil {
 			c.tap.fail("raft-protocol", fmt.Sprintf("what %s sends on connection of %s to %s cannot be decoded: %v", side(back), c.greeting.from, c.greeting.to, err))
@@ -68,6 +100,7 @@ func (c *connection) feed(back bool, b []byte) {
 			return
 		}
 		d.buf = d.buf[n:]
+		d.took(n, d.kind < 0 && !d.hasErr && (d.skip == 0 || !snapshot), snapshot)
 	}
 	if len(d.buf) == 0 {
 		d.buf = nil
@@ -206,14 +239,14 @@ func (c *connection) closed() {
 	if c.ignored {
 		return
 	}
-	if c.there.kind >= 0 {
+	switch within, snapshot := c.there.broken(); {
+	case snapshot:
+		c.tap.reach("snapshot stream cut midway")
+	case within:
 		c.tap.reach("connection ended within a request")
 	}
-	if len(c.back.buf) > 0 || c.back.hasErr {
+	if within, _ := c.back.broken(); within {
 		c.tap.reach("connection ended within a reply")
-	}
-	if c.snapshot != nil {
-		c.tap.reach("snapshot stream cut midway")
 	}
 	for _, q := range c.pending {
 		c.tap.reach("request never answered")

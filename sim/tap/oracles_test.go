@@ -302,3 +302,57 @@ func TestMessages(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfArrived: where in a message a connection ends is told by what arrived.
+func TestHalfArrived(t *testing.T) {
+	hello, answer := len(helloBytes(kindRaft, "a", "b")), len(answerBytes("b"))
+	q := request{Term: 2, LastLogIndex: 4, LastLogTerm: 2, ID: []byte("a"), Addr: []byte("a"), ProtocolVersion: 3}
+	asked := 1 + len(pack(&q))
+	r := reply{Term: 2, Success: true, ID: []byte("b"), Addr: []byte("b"), ProtocolVersion: 3}
+	replied := len(pack("")) + len(pack(&r))
+	for name, c := range map[string]struct {
+		size        int64 // of a snapshot, 0: it is a vote
+		there, back int
+		want        []string
+	}{
+		"all":              {0, hello + asked, answer + replied, nil},
+		"half a request":   {0, hello + asked - 1, answer, []string{"connection ended within a request"}},
+		"its first byte":   {0, hello + 1, answer, []string{"connection ended within a request"}},
+		"half a reply":     {0, hello + asked, answer + replied - 1, []string{"connection ended within a reply"}},
+		"an error":         {0, hello + asked, answer + len(pack("")), []string{"connection ended within a reply"}},
+		"nothing of it":    {0, hello, answer, nil},
+		"half a snapshot":  {100, hello + asked + len(pack(int64(100))) - len(pack(int64(0))) + 50, answer, []string{"snapshot stream cut midway"}},
+		"no snapshot byte": {100, hello + asked + len(pack(int64(100))) - len(pack(int64(0))), answer, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlay(t, nil)
+			p.begin()
+			delete(p.links, [2]string{"a", "b"})
+			n := p.link("a", "b")
+			if c.size > 0 {
+				q := q
+				q.Size = c.size
+				p.ask("a", "b", installSnapshot, q)
+				p.tap.Sent(n, false, make([]byte, 60), 0)
+			} else {
+				p.ask("a", "b", requestVote, q)
+				p.answer("a", "b", reply{Term: 2, Success: true})
+			}
+			for range c.there {
+				p.tap.Arrived(n, false, []byte{0}, 0)
+			}
+			p.tap.Arrived(n, true, make([]byte, c.back), 0)
+			before := maps.Clone(p.tap.Reach())
+			p.tap.Closed(n, 0)
+			var got []string
+			for _, probe := range []string{"connection ended within a reply", "connection ended within a request", "snapshot stream cut midway"} {
+				if p.tap.Reach()[probe] > before[probe] {
+					got = append(got, probe)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("reached %q, want %q", got, c.want)
+			}
+		})
+	}
+}

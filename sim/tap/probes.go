@@ -14,8 +14,8 @@ func (s *shard) appendProbes(r *reign, q *request) {
 	if len(q.Entries) >= 64 {
 		s.tap.reach("64 entries or more in one message")
 	}
-	if len(q.Entries) > 1 && s.commit > q.PrevLogEntry+1000 {
-		s.tap.reach("several entries sent to a node that is a thousand behind")
+	if len(q.Entries) > 1 && s.commit > q.PrevLogEntry+100 {
+		s.tap.reach("several entries sent to a node that is a hundred behind")
 	}
 	if r.deposed && len(q.Entries) > 0 {
 		s.tap.reach("entries sent by a deposed leader")
@@ -102,8 +102,8 @@ func Probes() []Doc {
 		{"commit index told without entries", "the message that moves followers on when nothing is written"},
 		{"committed by a leader that was deposed already", "the last acknowledgement came after a later leader spoke"},
 		{"connection ended with bytes under way", "some bytes were lost with a raft connection"},
-		{"connection ended within a reply", "half a reply was sent"},
-		{"connection ended within a request", "half a request was sent"},
+		{"connection ended within a reply", "half a reply arrived"},
+		{"connection ended within a request", "half a request arrived"},
 		{"disk has a term that the node has not named yet", "it was stored and not yet sent"},
 		{"election lost and tried again", "a candidate without a leader in its term stood again in the next"},
 		{"entries refused: the follower could not store them", "its disk failed"},
@@ -149,7 +149,7 @@ func Probes() []Doc {
 		{"several entries committed at once", "by one acknowledgement"},
 		{"several entries sent at once", "in a message"},
 		{"snapshot sent as a whole", "to its last byte"},
-		{"snapshot stream cut midway", "the connection ended within it"},
+		{"snapshot stream cut midway", "some of it arrived"},
 		{"term jumped by more than 3", "between two messages of a node"},
 		{"term without a leader", "an election that nobody won lies between two leaders"},
 		{"vote asked for", "by a candidate"},
@@ -162,6 +162,6 @@ func Probes() []Doc {
 		{"vote granted to another than the term's leader", "a candidate that lost, or had not heard yet"},
 		{"vote request never answered", "the connection ended first"},
 		{"vote split: several candidates in one term", "each has its own vote"},
-		{"several entries sent to a node that is a thousand behind", "it catches up from the log and needs no snapshot"},
+		{"several entries sent to a node that is a hundred behind", "it catches up from the log and needs no snapshot"},
 	}
 }

@@ -88,9 +88,9 @@ func (t *Tap) Arrived(number uint64, back bool, b []byte, _ timeline.Time) {
 	switch {
 	case c == nil:
 	case back:
-		c.back.arrived += int64(len(b))
+		c.back.came(len(b))
 	default:
-		c.there.arrived += int64(len(b))
+		c.there.came(len(b))
 	}
 }
 
