@@ -140,7 +140,10 @@ func (m *Machine) Unfair(newest bool, chance float64) { m.newest, m.unfairness =
 func (m *Machine) Preferred() uint64 { return m.preferred }
 
 func (m *Machine) unfair(n, fair uint32) uint32 {
-	if m.unfairness == 0 || m.Schedule.Float64() >= m.unfairness {
+	if m.unfairness == 0 {
+		return m.mood.pick(m.Schedule, n, fair)
+	}
+	if m.Schedule.Float64() >= m.unfairness {
 		return fair
 	}
 	m.preferred++

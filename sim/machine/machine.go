@@ -59,6 +59,7 @@ type Machine struct {
 
 	newest     bool // see Unfair
 	unfairness float64
+	mood       mood
 	preferred  uint64
 
 	waiting  []subscription  // what the parked machine waits for; nil: it runs, or has used up its slice
