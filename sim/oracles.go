@@ -12,6 +12,7 @@ type Oracle struct{ ID, Line string }
 func Oracles() []Oracle {
 	list := []Oracle{
 		{"exit", "no process ends unless a fault gives it a reason or it was asked to"},
+		{"graceful stop", "a node that is asked to stop does so with code 0 within its grace"},
 		{"operations end", "every operation of a client ends within its own timeout"},
 		{"client", "the client's program itself does not fail"},
 		{"history", "clients tell their history in the agreed form"},
