@@ -94,7 +94,7 @@ func drawEvent(d *schedule.Drawer) *schedule.Event {
 		kind, match string
 		most        int
 	}
-	if d.IntN(4) == 0 {
+	if d.IntN(2) == 0 {
 		return drawAftermath(d)
 	}
 	kinds := []kind{

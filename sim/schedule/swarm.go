@@ -108,18 +108,18 @@ func subset(draw *rand.Rand, classes, common []string) []string {
 	return slices.Compact(some)
 }
 
-// common draws up to three of the classes that most promises are broken under. With all classes alike most seeds would
+// common draws one to four of the classes that most promises are broken under. With all classes alike most seeds would
 // have none of them.
 func common(draw *rand.Rand, classes []string) []string {
 	some := slices.Clone(classes)
 	draw.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
-	return some[:min([]int{0, 1, 2, 3}[draw.IntN(4)], len(some))]
+	return some[:min([]int{1, 2, 3, 4}[draw.IntN(4)], len(some))]
 }
 
 // times draws how often a class strikes: less often if there are many, so that the cluster lives in between, and more often
-// in a longer run. A fault lasts some seconds; about twenty in a minute keep a cluster busy and alive.
+// in a longer run. A fault lasts some seconds; about thirty in a minute keep a cluster busy and alive.
 func times(draw *rand.Rand, s *Schedule, classes int) int {
-	most := 20 * time.Duration(s.Duration).Seconds() / 60 / float64(classes)
+	most := 30 * time.Duration(s.Duration).Seconds() / 60 / float64(classes)
 	return 1 + draw.IntN(1+int(min(most, 8)))
 }
 

@@ -49,7 +49,7 @@ func TestSwarm(t *testing.T) {
 		}
 	}
 	for _, id := range d.Common {
-		if having[id] < seeds/4 || having[id] > seeds/2 {
+		if having[id] < seeds/2 || having[id] > 3*seeds/4 {
 			t.Errorf("%s is common and in %d of %d schedules", id, having[id], seeds)
 		}
 	}
