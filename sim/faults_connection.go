@@ -67,7 +67,7 @@ func connectionFaults() map[string]class {
 				if d.IntN(3) == 0 {
 					f.Nodes = d.OneNode()
 				} else {
-					f.On = drawMessage(d)
+					f.On, f.Again = drawMessage(d), d.IntN(4)
 				}
 				return f
 			},

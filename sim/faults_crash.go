@@ -65,7 +65,11 @@ func crashFaults() map[string]class {
 			line: "a machine loses its power, or its process is killed, right at the n-th sync, write, rename, truncation, creation or removal of a file, host call, line of the log, or raft message, or in the midst of what it stores after one",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{On: drawEvent(d), For: downtime(d), Mode: d.Of(byKill, byPower, byPower)}
+				f := schedule.Fault{On: drawEvent(d), For: downtime(d), Mode: d.Of(byKill, byPower, byPower)}
+				if f.On.Then != nil {
+					f.Again, f.For = d.IntN(8), d.Between(50*time.Millisecond, 2*time.Second)
+				}
+				return f
 			},
 			strike: func(x *nemesis, s *strike) func() { return x.crashAs(s, s.fault.Mode, s.nodes) },
 		},

@@ -38,7 +38,7 @@ func keyedFaults() map[string]class {
 			line: "a machine is cut off from all others of the cluster right at a raft message that it sends or is sent, such as a hand-over, a vote or the first word of a leader",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{On: drawMessage(d), For: d.Between(200*time.Millisecond, 8*time.Second), Mode: d.Of("both", "out", "in")}
+				return schedule.Fault{On: drawMessage(d), Again: d.IntN(3), For: d.Between(200*time.Millisecond, 8*time.Second), Mode: d.Of("both", "out", "in")}
 			},
 			strike: func(x *nemesis, s *strike) func() {
 				return x.cut(s, x.between(sided(hostsOf(s.nodes), s.fault.Mode)))

@@ -26,7 +26,7 @@ func processFaults() map[string]class {
 				if d.IntN(2) == 0 { // its followers' answers come in while it is stopped
 					on = &schedule.Event{Kind: onWire, Match: d.Of(tap.EntriesSent.Sender, tap.EntriesSent.Sender, tap.VoteGranted.Receiver, tap.LeadHandedOver.Sender), Count: 1 + d.IntN(30)}
 				}
-				return schedule.Fault{On: on, For: d.Between(300*time.Millisecond, 8*time.Second)}
+				return schedule.Fault{On: on, Again: d.IntN(4), For: d.Between(300*time.Millisecond, 8*time.Second)}
 			},
 			strike: pause,
 		},

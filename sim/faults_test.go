@@ -76,6 +76,25 @@ func TestDrawnFaultsStrike(t *testing.T) {
 	}
 }
 
+// TestStrikesAgain: a fault with Again strikes at the next such events too, each time one step further behind the first of the two.
+func TestStrikesAgain(t *testing.T) {
+	on := &schedule.Event{Kind: "write", Node: "s0n1", Match: "raft.db", Count: 5, Then: &schedule.Event{Kind: "sync", Match: "raft.db", Count: 1}}
+	p := probe(t, schedule.Fault{ID: "crash-on-event", At: schedule.Duration(begin), On: on, Again: 2, For: second / 2, Mode: "kill"})
+	starts := p.starts("s0n1")
+	if len(starts) != 4 || p.nemesis.fired["crash-on-event"] != 3 {
+		t.Fatalf("%d starts, want 4", len(starts))
+	}
+	before := begin
+	for i, s := range starts[1:] {
+		if syncs := len(p.of("s0n1", "disk", before, s.at)); syncs != 4+i { // the last one kills, and so does not return
+			t.Errorf("life %d: %d syncs returned, want %d", i+1, syncs, 4+i)
+		}
+		before = s.at
+	}
+	p.healthy()
+	p.plain()
+}
+
 // plain checks that no rule of a fault is left.
 func (p *probed) plain() {
 	x := p.nemesis

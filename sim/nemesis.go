@@ -55,10 +55,30 @@ func (x *nemesis) arm() {
 			case f.On == nil:
 				x.strike(i, f, nil)
 			default:
-				x.await(f.On, func(on *Node) { x.strike(i, f, on) })
+				x.armEvent(i, f, 0)
 			}
 		})
 	}
+}
+
+// armEvent lets a fault strike at its event for the n-th time (from 0).
+func (x *nemesis) armEvent(i int, f *schedule.Fault, n int) {
+	e := *f.On
+	if e.Then != nil {
+		then := *e.Then
+		then.Count += n
+		e.Then = &then
+	}
+	x.await(&e, func(on *Node) {
+		x.strike(i, f, on)
+		if n < f.Again {
+			x.world.timeline.After(time.Duration(f.For), func() {
+				if !x.over {
+					x.armEvent(i, f, n+1)
+				}
+			})
+		}
+	})
 }
 
 // await lets do happen once the event has come, and after it the one that is to come then.

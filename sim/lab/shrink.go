@@ -146,6 +146,7 @@ func (k *shrinker) clients() {
 	}
 	k.try(func(s *schedule.Schedule) { s.Crowd.ValueBytes = 1 })
 	k.try(func(s *schedule.Schedule) { s.Core = false })
+	k.try(func(s *schedule.Schedule) { s.Skew = 0 })
 }
 
 // knobs go back to the defaults where they do not matter.
@@ -161,6 +162,11 @@ func (k *shrinker) knobs() {
 // lengths of faults are halved while they may be.
 func (k *shrinker) lengths() {
 	for i := range k.best.Schedule.Faults {
+		for again := 0; again < k.best.Schedule.Faults[i].Again; again = 2*again + 1 {
+			if k.try(func(s *schedule.Schedule) { s.Faults[i].Again = again }) {
+				break
+			}
+		}
 		for k.ctx.Err() == nil && k.best.Schedule.Faults[i].For > schedule.Duration(200*time.Millisecond) {
 			if !k.try(func(s *schedule.Schedule) { s.Faults[i].For /= 2 }) {
 				break

@@ -40,11 +40,14 @@ type Crowd struct {
 	Operations int      `json:"operations,omitempty"` // all clients together stop after so many; 0: no bound
 }
 
-// Fault is one thing that happens. It strikes at At or, with On, when its event comes after At, and ends For later.
+// Fault is one thing that happens. It strikes at At or, with On, when its event comes after At, and ends For later. With Again it
+// then waits for its event that many times more; where that is two events, the second is counted one further each time, so that
+// a machine is hit at one step of its work after the other.
 type Fault struct {
 	ID     string   `json:"id"` // of the class; kvsim faults lists them
 	At     Duration `json:"at"`
 	On     *Event   `json:"on,omitempty"`
+	Again  int      `json:"again,omitempty"`
 	For    Duration `json:"for,omitempty"`
 	Nodes  []string `json:"nodes,omitempty"`  // machines concerned; leader:0 is whoever leads shard 0 then, follower:0 one that does not, shard:0 all of it, all everybody
 	Amount float64  `json:"amount,omitempty"` // what it means is the class's: a rate, a chance, seconds
