@@ -146,9 +146,9 @@ func (x *nemesis) heal(core map[*Node]bool) {
 	for _, n := range x.world.nodes {
 		switch {
 		case !core[n]:
-			n.broken = true
 			x.world.say("%s stays broken", n.Name)
 			n.crash(true, disk.Plan{KeepNone: 1})
+			n.broken = true // only now: it is a power cut like others, after which the disk must be in order
 		case !n.up:
 			n.start()
 		}

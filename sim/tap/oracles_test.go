@@ -356,3 +356,17 @@ func TestHalfArrived(t *testing.T) {
 		})
 	}
 }
+
+// TestVotesOfLostDisks: who was elected leads, whatever becomes of the disks of its voters before it says its first word.
+func TestVotesOfLostDisks(t *testing.T) {
+	p := newPlay(t, nil)
+	p.begin()
+	p.elect("b", "c", "d", 3, 4, 2)
+	for _, voter := range []string{"c", "d"} {
+		p.tap.Forget(0, voter)
+	}
+	p.send("b", "e", 3, 4, 2, 4)
+	if len(p.found) > 0 {
+		t.Errorf("found %q", p.found)
+	}
+}

@@ -169,6 +169,7 @@ type shard struct {
 
 	entries   map[uint64]map[uint64]*known // index, term
 	reigns    map[uint64]*reign            // by term
+	ballots   map[ballot]bool              // all votes given, also those that a node has forgotten since
 	committed map[uint64]decided           // by index
 	commit    uint64                       // highest index committed
 	snapshots []Snapshot
@@ -180,6 +181,12 @@ type known struct {
 	entry    logEntry
 	previous uint64 // term of the entry before it
 	by       string
+}
+
+// ballot is a vote.
+type ballot struct {
+	term             uint64
+	voter, candidate string
 }
 
 // decided is the term of the entry that was committed, and that of the reign in which it was.
@@ -200,7 +207,7 @@ type reign struct {
 func newShard(t *Tap, number uint32) *shard {
 	return &shard{
 		tap: t, number: number, voters: slices.Clone(t.config.Voters[number]), nodes: map[string]*node{},
-		entries: map[uint64]map[uint64]*known{}, reigns: map[uint64]*reign{}, committed: map[uint64]decided{},
+		entries: map[uint64]map[uint64]*known{}, reigns: map[uint64]*reign{}, ballots: map[ballot]bool{}, committed: map[uint64]decided{},
 	}
 }
 

@@ -24,6 +24,7 @@ func (s *shard) campaign(q *request) {
 
 // vote records a vote and reports a second one. It tells whether this is the node's first in the term.
 func (s *shard) vote(n *node, term uint64, candidate string, q *request) bool {
+	s.ballots[ballot{term, n.name, candidate}] = true
 	if old, ok := n.votes[term]; ok {
 		if old != candidate {
 			s.fail("raft-vote-twice", "%s voted for %s in term %d and votes for %s: %s", n.name, old, term, candidate, q)
@@ -86,10 +87,11 @@ func (s *shard) voted(q *request, a *reply) {
 	s.tap.acknowledged(s, q.to)
 }
 
-// votesFor counts the voters whose vote of the term the candidate has, as far as they said so.
+// votesFor counts the voters whose vote of the term the candidate has, as far as they said so. A vote counts on when its voter's
+// disk is lost before the leader speaks.
 func (s *shard) votesFor(candidate string, term uint64) (votes int) {
 	for _, v := range s.voters {
-		if s.node(v).votes[term] == candidate {
+		if s.ballots[ballot{term, v, candidate}] {
 			votes++
 		}
 	}
