@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"github.com/kvorum/kvorum/sim/machine"
+	"github.com/kvorum/kvorum/sim/schedule"
+	"github.com/kvorum/kvorum/sim/timeline"
 )
 
 // TestOraclesAreListed: kvsim oracles names every oracle that can fire.
@@ -38,5 +42,17 @@ func TestOraclesAreListed(t *testing.T) {
 	}
 	if len(found) < 30 {
 		t.Errorf("only %d oracles were found in the source", len(found))
+	}
+}
+
+// TestEveryOracleIsHeard: one that fires again and again does not keep the others from being told.
+func TestEveryOracleIsHeard(t *testing.T) {
+	w := &World{Schedule: &schedule.Schedule{}, timeline: &timeline.Timeline{}, trace: machine.NewTrace(nil), fired: map[string]int{}}
+	for range 500 {
+		w.fail("stale reads", "one of many")
+	}
+	w.fail("linearizability", "the one that counts")
+	if n := len(w.failures); n != mostFailures+1 || w.failures[n-1].Oracle != "linearizability" {
+		t.Errorf("%d failures, the last of %s", n, w.failures[n-1].Oracle)
 	}
 }
