@@ -69,9 +69,28 @@ func listSnapshots(folder string) ([]storedSnapshot, error) {
 			continue
 		}
 		var s storedSnapshot
-		if json.NewDecoder(bytes.NewReader(raw)).Decode(&s) == nil && s.Version >= raft.SnapshotVersionMin && s.Version <= raft.SnapshotVersionMax {
-			list = append(list, s)
+		if json.NewDecoder(bytes.NewReader(raw)).Decode(&s) != nil || s.Version < raft.SnapshotVersionMin || s.Version > raft.SnapshotVersionMax {
+			continue
 		}
+		if err := s.contradicts(e.Name(), raw); err != nil {
+			return nil, fmt.Errorf("snapshot %s: its meta.json is damaged: %w", e.Name(), err)
+		}
+		list = append(list, s)
 	}
 	return list, nil
+}
+
+// contradicts finds damage that still decodes. meta.json has no checksum, and raft believes what it says: with one bit of the
+// name "Term" flipped a snapshot is of term 0, the whole log seems to contradict it, and would be dropped with all that was
+// acknowledged. The name of the folder, made by raft, is term-index-milliseconds.
+func (s *storedSnapshot) contradicts(folder string, raw []byte) error {
+	strict := json.NewDecoder(bytes.NewReader(raw))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(new(storedSnapshot)); err != nil {
+		return err
+	}
+	if s.ID != folder || !strings.HasPrefix(folder, fmt.Sprintf("%d-%d-", s.Term, s.Index)) {
+		return fmt.Errorf("it says snapshot %s, term %d, index %d", s.ID, s.Term, s.Index)
+	}
+	return nil
 }
