@@ -121,7 +121,7 @@ func drawEvent(d *schedule.Drawer) *schedule.Event {
 func drawAftermath(d *schedule.Drawer) *schedule.Event {
 	e := drawMessage(d)
 	e.Then = &schedule.Event{Kind: d.Of("sync", "sync", "write"), Match: "raft.db", Count: 1 + d.IntN(5)}
-	if e.Match == tap.SnapshotSent.Receiver || d.IntN(6) == 0 {
+	if e.Match == tap.SnapshotSent.Receiver() || d.IntN(6) == 0 {
 		e.Then = &schedule.Event{Kind: anyDiskCall, Count: int(d.Count(1, 60))}
 	}
 	return e

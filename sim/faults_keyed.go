@@ -67,7 +67,7 @@ func drawMessage(d *schedule.Drawer) *schedule.Event {
 	} else {
 		e.Count = int(d.Count(1, 200))
 	}
-	e.Match = d.Of(m.Sender, m.Receiver)
+	e.Match = d.Of(m.Sender(), m.Receiver())
 	return e
 }
 
@@ -110,7 +110,7 @@ func transferCut(x *nemesis, s *strike) func() {
 	}
 	var waits []*waiting
 	for _, n := range s.nodes {
-		waits = append(waits, x.await(&schedule.Event{Kind: onWire, Node: n.Name, Match: tap.LeadHandedOver.Sender}, func(*Node) { cutAfter(seconds(s.fault.Amount)) }))
+		waits = append(waits, x.await(&schedule.Event{Kind: onWire, Node: n.Name, Match: tap.LeadHandedOver.Sender()}, func(*Node) { cutAfter(seconds(s.fault.Amount)) }))
 	}
 	cutAfter(lastCut)
 	return func() {

@@ -24,7 +24,7 @@ func processFaults() map[string]class {
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				on := &schedule.Event{Kind: "log", Match: d.Of("leads the shard", "entering leader state"), Count: 1}
 				if d.IntN(2) == 0 { // its followers' answers come in while it is stopped
-					on = &schedule.Event{Kind: onWire, Match: d.Of(tap.EntriesSent.Sender, tap.EntriesSent.Sender, tap.VoteGranted.Receiver, tap.LeadHandedOver.Sender), Count: 1 + d.IntN(30)}
+					on = &schedule.Event{Kind: onWire, Match: d.Of(tap.EntriesSent.Sender(), tap.EntriesSent.Sender(), tap.VoteGranted.Receiver(), tap.LeadHandedOver.Sender()), Count: 1 + d.IntN(30)}
 				}
 				return schedule.Fault{On: on, Again: d.IntN(4), For: d.Between(300*time.Millisecond, 8*time.Second)}
 			},

@@ -249,7 +249,7 @@ func (x *nemesis) message(what tap.Message, from, to string) {
 	if len(x.waiting) == 0 {
 		return
 	}
-	for _, side := range []struct{ node, does string }{{from, what.Sender}, {to, what.Receiver}} {
+	for _, side := range []struct{ node, does string }{{from, what.Sender()}, {to, what.Receiver()}} {
 		if n := x.world.node(side.node); n != nil && n.up {
 			x.event(n, onWire, side.does)
 		}

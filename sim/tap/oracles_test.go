@@ -282,7 +282,7 @@ func TestMessages(t *testing.T) {
 	var told []string
 	p := newPlay(t, nil)
 	p.tap.config.Message = func(what Message, from, to string) {
-		told = append(told, from+" "+what.Sender+", "+to+" "+what.Receiver)
+		told = append(told, from+" "+what.Sender()+", "+to+" "+what.Receiver())
 	}
 	p.begin()
 	p.send("a", "b", 2, 4, 2, 4, 2)
