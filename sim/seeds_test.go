@@ -94,13 +94,15 @@ func TestRegressions(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no regressions: %v", err)
 	}
+	l := openLab(t)
 	for _, name := range names {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".json"), func(t *testing.T) {
+			t.Parallel()
 			s, err := lab.ReadSchedule(name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, f := range openLab(t).Run(t.Context(), s, sim.Options{}).Failures {
+			for _, f := range l.Run(t.Context(), s, sim.Options{}).Failures {
 				t.Errorf("%.3f s, %s: %s", f.At, f.Oracle, f.Detail)
 			}
 		})
