@@ -62,7 +62,7 @@ func crashFaults() map[string]class {
 			strike: power,
 		},
 		"crash-on-event": {
-			line: "a machine loses its power, or its process is killed, right at the n-th sync, write, rename, truncation, creation or removal of a file, host call, line of the log, or raft message, or in the midst of what it stores after one",
+			line: "a machine loses its power, or its process is killed, right at the n-th sync, write, rename, truncation, creation or removal of a file, host call, or line of the log, or in the midst of what it stores after a raft message",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				f := schedule.Fault{On: drawEvent(d), For: downtime(d), Mode: d.Of(byKill, byPower, byPower)}

@@ -58,6 +58,7 @@ func keyedFaults() map[string]class {
 
 // drawMessage draws a raft message to strike at, on either side of it.
 func drawMessage(d *schedule.Drawer) *schedule.Event {
+	// Votes twice as often: what they store must not be half done.
 	few := []tap.Message{tap.VoteAsked, tap.VoteAsked, tap.VoteGranted, tap.EntriesOppose, tap.SnapshotSent, tap.SnapshotTaken, tap.LeadHandedOver, tap.ReignsFirstWord}
 	many := []tap.Message{tap.EntriesSent, tap.EntriesTaken}
 	e := &schedule.Event{Kind: onWire, Count: 1}

@@ -47,7 +47,7 @@ func TestOraclesAreListed(t *testing.T) {
 
 // TestEveryOracleIsHeard: one that fires again and again does not keep the others from being told.
 func TestEveryOracleIsHeard(t *testing.T) {
-	w := &World{Schedule: &schedule.Schedule{}, timeline: &timeline.Timeline{}, trace: machine.NewTrace(nil), fired: map[string]int{}}
+	w := &World{Schedule: &schedule.Schedule{}, timeline: &timeline.Timeline{}, trace: machine.NewTrace(nil), failed: map[string]int{}}
 	for range 500 {
 		w.fail("stale reads", "one of many")
 	}

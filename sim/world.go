@@ -30,7 +30,7 @@ type World struct {
 	nemesis     *nemesis
 	leaders     []*Node // by shard: who last said that it leads
 	failures    []Failure
-	fired       map[string]int // failures by oracle
+	failed      map[string]int // failures by oracle
 	watch       *watch
 	shown       []shownDigest
 	annotations []lin.Annotation
@@ -65,7 +65,7 @@ func (w *World) goroutines(name string, life int) *rand.Rand {
 
 func newWorld(s *schedule.Schedule, o Options) *World {
 	t := &timeline.Timeline{}
-	w := &World{Schedule: s, options: o, timeline: t, trace: machine.NewTrace(o.Trace), reached: map[string]int{}, fired: map[string]int{}, leaders: make([]*Node, s.Shards)}
+	w := &World{Schedule: s, options: o, timeline: t, trace: machine.NewTrace(o.Trace), reached: map[string]int{}, failed: map[string]int{}, leaders: make([]*Node, s.Shards)}
 	w.network = vnet.New(t, w.stream("network", 0).Uint64())
 	w.history = newHistory(w)
 	for shard := range s.Shards {
@@ -119,10 +119,10 @@ func (w *World) now() time.Duration { return time.Duration(w.timeline.Now()) }
 const mostFailures = 20
 
 func (w *World) fail(oracle, detail string) {
-	if w.ended || w.enough || w.fired[oracle] >= mostFailures {
+	if w.ended || w.enough || w.failed[oracle] >= mostFailures {
 		return
 	}
-	w.fired[oracle]++
+	w.failed[oracle]++
 	w.failures = append(w.failures, Failure{oracle, w.now().Seconds(), detail})
 	w.enough = w.enough || oracle == w.options.Until
 	w.say("FAIL %s: %s", oracle, detail)

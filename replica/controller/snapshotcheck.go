@@ -50,7 +50,7 @@ func newestSnapshot(folder string) (uint64, error) {
 }
 
 // listSnapshots gives the finished snapshots. One whose meta.json is damaged is passed over, as raft does: without it the
-// log shows a gap.
+// log shows a gap. One that raft would take for another is an error.
 func listSnapshots(folder string) ([]storedSnapshot, error) {
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -30,23 +30,14 @@ type direction struct {
 	skip    int64 // there: bytes of a snapshot to come
 
 	sent, arrived int64
-	decoded       int64 // bytes of messages and their parts
-	parts         []part
-	whole         int64 // arrived bytes that are whole parts
+	parts         []part // sent, and not arrived as a whole
+	whole         int64  // arrived bytes that are whole parts
 }
 
 // part is a message, or the snapshot behind one.
 type part struct {
 	end      int64 // bytes of its direction up to its end
 	snapshot bool
-}
-
-// took notes so many decoded bytes, with which a part ends or not.
-func (d *direction) took(n int, ends, snapshot bool) {
-	d.decoded += int64(n)
-	if ends {
-		d.parts = append(d.parts, part{d.decoded, snapshot})
-	}
 }
 
 // came: so many bytes have arrived.
@@ -100,7 +91,9 @@ func (c *connection) feed(back bool, b []byte) {
 			return
 		}
 		d.buf = d.buf[n:]
-		d.took(n, d.kind < 0 && !d.hasErr && (d.skip == 0 || !snapshot), snapshot)
+		if d.kind < 0 && !d.hasErr && (d.skip == 0 || !snapshot) {
+			d.parts = append(d.parts, part{d.sent - int64(len(d.buf)), snapshot})
+		}
 	}
 	if len(d.buf) == 0 {
 		d.buf = nil

@@ -11,8 +11,7 @@ import (
 
 // Config of a Tap. Fail and Voters are needed.
 type Config struct {
-	// Fail is told of each violation: the id of an oracle, and what happened. An oracle that fires hundreds of times says so
-	// only the first MaxFailures times.
+	// Fail is told of each violation: the id of an oracle, and what happened. Some fire hundreds of times.
 	Fail func(oracle, detail string)
 	// Voters of each shard, by node id: the names that nodes have in raft. They never change.
 	Voters map[uint32][]string
@@ -25,8 +24,6 @@ type Config struct {
 	Durable func(node string) (audit.Image, error)
 	// DurableEvery is 1 for each acknowledgement, 0 for the default of 256.
 	DurableEvery int
-	// MaxFailures of one oracle that are told; 0 for the default of 10.
-	MaxFailures int
 }
 
 // Tap watches the raft streams of a network. It implements vnet.Tap. Not safe for concurrent use: the world is one loop.
@@ -49,9 +46,6 @@ func New(c Config) *Tap {
 	}
 	if c.DurableEvery == 0 {
 		c.DurableEvery = 256
-	}
-	if c.MaxFailures == 0 {
-		c.MaxFailures = 10
 	}
 	t := &Tap{config: c, decoder: newDecoder(), connections: map[uint64]*connection{}, shards: map[uint32]*shard{}, failed: map[string]int{}, reached: map[string]int{}}
 	return t
@@ -121,9 +115,7 @@ func (t *Tap) Reach() map[string]int { return t.reached }
 
 func (t *Tap) fail(oracle, detail string) {
 	t.failed[oracle]++
-	if t.failed[oracle] <= t.config.MaxFailures {
-		t.config.Fail(oracle, detail)
-	}
+	t.config.Fail(oracle, detail)
 }
 
 func (t *Tap) reach(probe string) { t.reached[probe]++ }
