@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/hashicorp/raft"
@@ -17,14 +18,36 @@ type snapshotStore struct {
 }
 
 // Create implements raft.SnapshotStore. Both files of a snapshot get their names in the inner Create, so syncing their
-// folder here, before anything is written, makes the names durable; raft itself syncs what is in them.
+// folder here, before anything is written, makes the names durable; raft itself syncs what is in them. The checksum of what
+// the description will say goes beside it.
 func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration, configurationIndex uint64, transport raft.Transport) (raft.SnapshotSink, error) {
 	sink, err := s.FileSnapshotStore.Create(version, index, term, configuration, configurationIndex, transport)
 	if err != nil {
 		return nil, err
 	}
-	if err := syncFolder(filepath.Join(s.folder, sink.ID()+".tmp")); err != nil {
+	folder := filepath.Join(s.folder, sink.ID()+".tmp")
+	described := raft.SnapshotMeta{
+		Version: version, ID: sink.ID(), Index: index, Term: term, Configuration: configuration, ConfigurationIndex: configurationIndex,
+	}
+	if err := writeSynced(filepath.Join(folder, metaSumFile), metaSum(&described)); err != nil {
+		return nil, errors.Join(fmt.Errorf("write the checksum of the snapshot's description: %w", err), sink.Cancel())
+	}
+	if err := syncFolder(folder); err != nil {
 		return nil, errors.Join(fmt.Errorf("make the snapshot's files durable: %w", err), sink.Cancel())
 	}
 	return sink, nil
+}
+
+// Open implements raft.SnapshotStore. It reads the description once more, so that is checked once more: what the disk
+// spoiled since the start is neither restored nor sent to a follower.
+func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, state, err := s.FileSnapshotStore.Open(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	folder := filepath.Join(s.folder, id)
+	if err := errors.Join(checkMetaSum(folder, meta), checkSize(folder, meta)); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("snapshot %s is damaged: %w", id, err), state.Close())
+	}
+	return meta, state, nil
 }
