@@ -74,10 +74,16 @@ func clockFaults() map[string]class {
 			},
 		},
 		"freeze": {
-			line: "a virtual machine is frozen with its clocks; when it goes on, its wall clock jumps to the right time and its monotonic one does not",
+			line: "a virtual machine is frozen with its clocks, some while it leads with answers coming in; when it goes on, its wall clock jumps to the right time and its monotonic one does not, so that it takes itself for a leader still",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(200*time.Millisecond, 10*time.Second)}
+				f := schedule.Fault{For: d.Between(200*time.Millisecond, 10*time.Second)}
+				if d.IntN(3) == 0 {
+					f.Nodes = d.OneNode()
+				} else {
+					f.On, f.Again = drawReign(d), d.IntN(4)
+				}
+				return f
 			},
 			strike: freeze,
 		},

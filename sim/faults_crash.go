@@ -120,6 +120,9 @@ func drawEvent(d *schedule.Drawer) *schedule.Event {
 // drawAftermath draws a raft message and one of the next calls on the disk, in the midst of what the machine has to store for it.
 func drawAftermath(d *schedule.Drawer) *schedule.Event {
 	e := drawMessage(d)
+	if d.IntN(3) == 0 { // a term and a vote are stored one after the other
+		e = &schedule.Event{Kind: onWire, Match: d.Of(tap.VoteAsked.Sender(), tap.VoteAsked.Receiver(), tap.VoteAsked.Receiver()), Count: 1}
+	}
 	e.Then = &schedule.Event{Kind: d.Of("sync", "sync", "write"), Match: "raft.db", Count: 1 + d.IntN(5)}
 	if e.Match == tap.SnapshotSent.Receiver() || d.IntN(6) == 0 {
 		e.Then = &schedule.Event{Kind: anyDiskCall, Count: int(d.Count(1, 60))}

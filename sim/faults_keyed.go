@@ -6,6 +6,7 @@ import (
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/schedule"
 	"github.com/kvorum/kvorum/sim/tap"
+	"github.com/kvorum/kvorum/sim/vnet"
 )
 
 // keyedFaults are two faults at once, or one at an event: what they find takes a coincidence that the others leave to chance.
@@ -51,7 +52,30 @@ func keyedFaults() map[string]class {
 				shard := d.ShardName()
 				return schedule.Fault{Nodes: []string{"leader:" + shard}, Mode: shard, For: d.Between(time.Second, 8*time.Second), Amount: time.Duration(d.Between(20*time.Microsecond, 300*time.Millisecond)).Seconds()}
 			},
-			strike: transferCut,
+			strike: func(x *nemesis, s *strike) func() {
+				return x.handOver(s, seconds(s.fault.Amount), func() func() { return x.cut(s, x.between(sided(hostsOf(s.nodes), "both"))) })
+			},
+		},
+		"transfer-lag": {
+			line: "an operator hands leadership over, and from the leader's last word to the successor on it hears everything late, in order: first what was said in its own time, then of the other",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				shard := d.ShardName()
+				return schedule.Fault{Nodes: []string{"leader:" + shard}, Mode: shard, For: d.Between(time.Second, 5*time.Second), Amount: time.Duration(d.Between(100*time.Millisecond, time.Second)).Seconds()}
+			},
+			strike: func(x *nemesis, s *strike) func() {
+				return x.handOver(s, 0, func() func() {
+					return x.degrade(s, x.between(sided(hostsOf(s.nodes), "in")), func(c *vnet.Conditions) { c.Delay += seconds(s.fault.Amount) }, func(l *vnet.Link) int64 { return l.Carried.Packets })
+				})
+			},
+		},
+		"late-snapshot": {
+			line: "as left-behind, and then the connections on which the snapshot is sent carry it only seconds later, overtaken by newer ones",
+			tier: Tolerated,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				return schedule.Fault{Nodes: follower(d), For: d.Between(8*time.Second, 25*time.Second), Amount: time.Duration(d.Between(time.Second, 12*time.Second)).Seconds()}
+			},
+			strike: lateSnapshot,
 		},
 	}
 }
@@ -94,31 +118,67 @@ func failsAs(mode string, c disk.Call) (disk.Verdict, bool) {
 	return disk.Verdict{Errno: disk.EIO}, c.Kind == disk.Write
 }
 
-// lastCut is how long after an operator's word a leader is cut off that has said nothing to its successor.
-const lastCut = 2 * time.Second
+// silentWord is how long after an operator's word a fault strikes at a leader that has said nothing to its successor.
+const silentWord = 2 * time.Second
 
-// transferCut: Amount is how long after the leader's word to its successor it is cut off, in seconds, Mode the shard.
-func transferCut(x *nemesis, s *strike) func() {
-	over, cut := false, false
+// handOver lets an operator hand the lead over, and begins a fault so long after the leader's word to its successor. The
+// strike's Mode is the shard.
+func (x *nemesis) handOver(s *strike, later time.Duration, begin func() (end func())) func() {
+	over, begun := false, false
 	ends := []func(){x.errand("transfer "+s.fault.Mode, x.world.nodes, nil)}
-	cutAfter := func(d time.Duration) {
+	beginAfter := func(d time.Duration) {
 		x.world.timeline.After(d, func() {
-			if !over && !cut {
-				cut = true
-				ends = append(ends, x.cut(s, x.between(sided(hostsOf(s.nodes), "both"))))
+			if !over && !begun {
+				begun = true
+				ends = append(ends, begin())
 			}
 		})
 	}
 	var waits []*waiting
 	for _, n := range s.nodes {
-		waits = append(waits, x.await(&schedule.Event{Kind: onWire, Node: n.Name, Match: tap.LeadHandedOver.Sender()}, func(*Node) { cutAfter(seconds(s.fault.Amount)) }))
+		waits = append(waits, x.await(&schedule.Event{Kind: onWire, Node: n.Name, Match: tap.LeadHandedOver.Sender()}, func(*Node) { beginAfter(later) }))
 	}
-	cutAfter(lastCut)
+	beginAfter(silentWord)
 	return func() {
 		over = true
 		for _, q := range waits {
 			x.waiting = without(x.waiting, q)
 		}
 		all(ends)()
+	}
+}
+
+// lateSnapshot: Amount is how long the connections between leader and follower are held once the snapshot is on its way, in seconds.
+func lateSnapshot(x *nemesis, s *strike) func() {
+	if len(s.nodes) == 0 {
+		return nil
+	}
+	over := false
+	var waits []*waiting
+	var held []func()
+	end := x.leaveBehind(s, func(leader *Node) {
+		q := x.await(&schedule.Event{Kind: "log", Node: leader.Name, Match: "installing snapshot"}, func(*Node) {
+			if over {
+				return
+			}
+			letGo, gone := x.world.network.Hold(leader.host, s.nodes[0].host, 1, s.draw), false
+			release := func() {
+				if !gone && letGo() > 0 {
+					x.took(s)
+				}
+				gone = true
+			}
+			held = append(held, release)
+			x.world.timeline.After(seconds(s.fault.Amount), release)
+		})
+		waits = append(waits, q)
+	})
+	return func() {
+		over = true
+		for _, q := range waits {
+			x.waiting = without(x.waiting, q)
+		}
+		end()
+		all(held)()
 	}
 }

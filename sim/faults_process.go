@@ -22,11 +22,7 @@ func processFaults() map[string]class {
 			line: "a node is stopped (SIGSTOP) just after it was elected, as it begins to answer reads, with entries or votes on their way to or from it, and goes on when others lead",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				on := &schedule.Event{Kind: "log", Match: d.Of("leads the shard", "entering leader state"), Count: 1}
-				if d.IntN(2) == 0 { // its followers' answers come in while it is stopped
-					on = &schedule.Event{Kind: onWire, Match: d.Of(tap.EntriesSent.Sender(), tap.EntriesSent.Sender(), tap.VoteGranted.Receiver(), tap.LeadHandedOver.Sender()), Count: 1 + d.IntN(30)}
-				}
-				return schedule.Fault{On: on, Again: d.IntN(4), For: d.Between(300*time.Millisecond, 8*time.Second)}
+				return schedule.Fault{On: drawReign(d), Again: d.IntN(4), For: d.Between(300*time.Millisecond, 8*time.Second)}
 			},
 			strike: pause,
 		},
@@ -67,6 +63,14 @@ func processFaults() map[string]class {
 			},
 		},
 	}
+}
+
+// drawReign draws a moment in which a node has just begun to lead, or leads and has answers coming in.
+func drawReign(d *schedule.Drawer) *schedule.Event {
+	if d.IntN(2) == 0 {
+		return &schedule.Event{Kind: "log", Match: d.Of("leads the shard", "entering leader state"), Count: 1}
+	}
+	return &schedule.Event{Kind: onWire, Match: d.Of(tap.EntriesSent.Sender(), tap.EntriesSent.Sender(), tap.VoteGranted.Receiver(), tap.LeadHandedOver.Sender()), Count: 1 + d.IntN(30)}
 }
 
 // machinesRule puts a rule in force on each node of the strike; it counts once a node that is up has it.

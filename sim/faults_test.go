@@ -260,6 +260,15 @@ func keyedSights() map[string]sight {
 		}},
 		"cut-on-event": {schedule.Fault{On: &schedule.Event{Kind: "sync", Node: "s0n1", Match: "raft.db", Count: 10}, Mode: "both", For: 4 * second}, apart("01", "12")},
 		"transfer-cut": {schedule.Fault{Nodes: []string{"s0n1"}, Mode: "0", For: 4 * second, Amount: 0.3}, apart("01", "12")},
+		"transfer-lag": {schedule.Fault{Nodes: []string{"s0n1"}, Mode: "0", For: 4 * second, Amount: 0.2}, func(t *testing.T, p *probed) {
+			want(t, most(p.before("s0n1", "ping"), 2) < 10, "a ping takes %d ms without the fault", most(p.before("s0n1", "ping"), 2))
+			late := most(p.during("s0n1", "ping"), 2)
+			want(t, late >= 200 && late < 390, "a ping takes %d ms at most, with one way late by 200", late)
+			want(t, most(p.during("s0n0", "ping"), 2) >= 200, "what it hears is not late")
+		}},
+		"late-snapshot": {schedule.Fault{Nodes: []string{"follower:0"}, For: 8 * second, Amount: 2}, func(t *testing.T, p *probed) {
+			want(t, count(p.during("s0n0", "ping"), "s0n1", "timeout")+count(p.during("s0n1", "ping"), "s0n0", "timeout") > 0, "no connection is held")
+		}},
 	}
 }
 

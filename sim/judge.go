@@ -47,6 +47,9 @@ func (w *World) judgeHistory(ctx context.Context, r *Result) {
 			w.fail(b.Promise, b.Detail)
 		}
 	}
+	for _, b := range judgeAppliedIndex(w.history.ops, w.starts) {
+		w.fail("applied index", b)
+	}
 	report := lin.Check(ctx, w.history.ops, opt)
 	switch report.Verdict {
 	case lin.Linearizable:

@@ -97,6 +97,7 @@ func (n *Node) start() {
 	n.up, n.asked, n.leads, n.line, n.words = true, false, false, nil, ""
 	n.pauses, n.troubled, n.excused = 0, false, false
 	n.host.Start()
+	w.starts[n.Name] = append(w.starts[n.Name], int64(w.timeline.Now()))
 	w.watch.started(n)
 	c := machine.Config{
 		Program: w.options.Programs.Node, Args: n.args(), Disk: n.disk, Host: n.host, Clock: n.clock,

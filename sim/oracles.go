@@ -28,6 +28,7 @@ func Oracles() []Oracle {
 		{"digest", "each node's state at an index is what an unmodified store makes of the log up to it"},
 		{"stale reads", "a stale read shows something that was once true"},
 		{"bounded reads", "a bounded read shows nothing that was overwritten before its bound"},
+		{"applied index", "a replica that told a reader up to which entry it had executed tells no later one of a lower, while it lives (I3)"},
 		{"session reads", "a read of a client with a session shows nothing older than what the client was told before"},
 		{"disk-readable", "after a power cut the log file and the identity can be read"},
 		{"schedule", "the schedule names fault classes that exist"},

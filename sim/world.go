@@ -38,6 +38,7 @@ type World struct {
 	lives       int                               // of machines, for their numbers
 	plainLinks  map[[2]*vnet.Host]vnet.Conditions // without faults
 	frozen      []standstill                      // of nodes' clocks
+	starts      map[string][]int64                // of each node's lives
 	ended       bool                              // the run is over: what now fails is of no interest
 	enough      bool                              // Options.Until has come
 }
@@ -65,7 +66,7 @@ func (w *World) goroutines(name string, life int) *rand.Rand {
 
 func newWorld(s *schedule.Schedule, o Options) *World {
 	t := &timeline.Timeline{}
-	w := &World{Schedule: s, options: o, timeline: t, trace: machine.NewTrace(o.Trace), reached: map[string]int{}, failed: map[string]int{}, leaders: make([]*Node, s.Shards)}
+	w := &World{Schedule: s, options: o, timeline: t, trace: machine.NewTrace(o.Trace), reached: map[string]int{}, failed: map[string]int{}, starts: map[string][]int64{}, leaders: make([]*Node, s.Shards)}
 	w.network = vnet.New(t, w.stream("network", 0).Uint64())
 	w.history = newHistory(w)
 	for shard := range s.Shards {

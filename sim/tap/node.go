@@ -14,6 +14,8 @@ type node struct {
 	votes   map[uint64]string // term -> candidate, itself included
 	voted   uint64            // highest of these terms
 	stood   map[uint64]bool   // terms in which it asked for votes
+	aspired map[uint64]bool   // terms in which it would have, had its pre-vote been won
+	called  bool              // was told once to stand at once, without a pre-vote
 	told    uint64            // highest commit index that a leader told it
 	lives   int
 
@@ -37,7 +39,7 @@ func (p position) upToDate(with position) bool {
 }
 
 func newNode(name string) *node {
-	return &node{name: name, votes: map[uint64]string{}, stood: map[uint64]bool{}, log: map[uint64]held{}}
+	return &node{name: name, votes: map[uint64]string{}, stood: map[uint64]bool{}, aspired: map[uint64]bool{}, log: map[uint64]held{}}
 }
 
 // started: leads tells whether the node led in a term. The vote of a candidate for itself, stored while it already asks the

@@ -198,6 +198,7 @@ func TestPromises(t *testing.T) {
 		"term lost":       {func(m *audit.Image) { m.Term = 1 }, "named term 2"},
 		"vote lost":       {func(m *audit.Image) { m.VoteTerm, m.Vote = 0, "" }, "the vote on its disk is of term 0"},
 		"vote not told":   {func(m *audit.Image) { m.Term, m.VoteTerm, m.Vote = 9, 9, "e" }, ""},
+		"own vote, torn":  {func(m *audit.Image) { m.Term, m.VoteTerm, m.Vote = 9, 9, "b" }, `a vote for "b" in term 9, who never asked`},
 		"torn vote":       {func(m *audit.Image) { m.Term, m.VoteTerm, m.Vote = 9, 9, "a" }, `a vote for "a" in term 9, who never asked`},
 		"another vote":    {func(m *audit.Image) { m.Vote = "c" }, `on its disk for "c"`},
 		"entry lost":      {func(m *audit.Image) { m.Entries, m.Last = m.Entries[:3], 3 }, "acknowledged entry 4"},
@@ -208,6 +209,7 @@ func TestPromises(t *testing.T) {
 			p.begin()
 			m := kept()
 			c.spoil(&m)
+			p.ask("b", "c", requestPreVote, request{Term: 3})
 			p.ask("e", "b", requestVote, request{Term: 9})
 			p.tap.Audit(0, "b", m)
 			switch {
@@ -217,6 +219,19 @@ func TestPromises(t *testing.T) {
 				t.Errorf("got %q", p.found)
 			}
 		})
+	}
+}
+
+// TestOwnVote: who was told to stand at once does so without a pre-vote.
+func TestOwnVote(t *testing.T) {
+	p := newPlay(t, nil)
+	p.begin()
+	m := kept()
+	m.Term, m.VoteTerm, m.Vote = 3, 3, "b"
+	p.ask("a", "b", timeoutNow, request{Term: 2})
+	p.tap.Audit(0, "b", m)
+	if len(p.found) > 0 {
+		t.Errorf("found fault: %q", p.found)
 	}
 }
 

@@ -32,7 +32,10 @@ func (s *shard) audit(name string, image audit.Image) {
 func (s *shard) auditVote(n *node, image audit.Image) {
 	switch candidate := n.votes[n.voted]; {
 	case image.VoteTerm > n.voted: // stored and not yet told, or never given: half of a record (hashicorp/raft#661)
-		if image.Vote != n.name && !s.node(image.Vote).stood[image.VoteTerm] {
+		if image.Vote == n.name && s.mayStand(n, image.VoteTerm) {
+			return // it stores its own vote while it asks the others
+		}
+		if image.Vote == n.name || !s.node(image.Vote).stood[image.VoteTerm] {
 			s.fail("durable-promise", "the disk of %s has a vote for %q in term %d, who never asked for it", n.name, image.Vote, image.VoteTerm)
 		}
 	case n.voted == 0:
@@ -42,6 +45,11 @@ func (s *shard) auditVote(n *node, image audit.Image) {
 	case image.Vote != candidate:
 		s.fail("durable-promise", "%s voted for %s in term %d, and on its disk for %q", n.name, candidate, n.voted, image.Vote)
 	}
+}
+
+// mayStand: a node asks for pre-votes of a term before it asks for votes, unless it is alone or was told to stand at once.
+func (s *shard) mayStand(n *node, term uint64) bool {
+	return n.aspired[term] || n.stood[term] || n.called || len(s.voters) == 1
 }
 
 // leads: did the node speak as the term's leader.

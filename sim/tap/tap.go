@@ -246,8 +246,10 @@ func (s *shard) requested(c *connection, q *request) {
 		s.install(q)
 	case timeoutNow:
 		s.tap.reach("leadership transfer asked for (TimeoutNow)")
+		s.node(q.to).called = true
 	case requestPreVote:
 		s.tap.reach("pre-vote asked for")
+		s.node(q.from).aspired[q.Term] = true
 	}
 	to := s.node(q.to)
 	if what, ok := s.messageOf(q); ok {
