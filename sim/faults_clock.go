@@ -75,7 +75,7 @@ func clockFaults() map[string]class {
 		},
 		"freeze": {
 			line: "a virtual machine is frozen with its clocks, some while it leads with answers coming in; when it goes on, its wall clock jumps to the right time and its monotonic one does not, so that it takes itself for a leader still",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				f := schedule.Fault{For: d.Between(200*time.Millisecond, 10*time.Second)}
 				if d.IntN(3) == 0 {

@@ -66,7 +66,7 @@ func cutFaults() map[string]class {
 	return map[string]class{
 		"partition": {
 			line: "the machines fall into two groups that do not hear each other; clients hear all",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{Nodes: d.SomeNodes(), For: length(d)}
 			},
@@ -76,7 +76,7 @@ func cutFaults() map[string]class {
 		},
 		"isolate": {
 			line: "a machine, mostly a leader, is cut off from all others of the cluster, in both directions or in one",
-			tier: Tolerated, draw: one,
+			tier: Tolerated, lasts: true, draw: one,
 			strike: func(x *nemesis, s *strike) func() {
 				return x.cut(s, x.between(sided(hostsOf(s.nodes), s.fault.Mode)))
 			},

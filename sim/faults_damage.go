@@ -123,6 +123,9 @@ func (x *nemesis) harm(s *strike, tier Tier, damage func(n *Node, s *strike) str
 	return up
 }
 
+// damageWiped is the damage of a disk on which nothing is left.
+const damageWiped = "wiped"
+
 func wipe(x *nemesis, s *strike) func() {
 	n := x.victim(s)
 	if n == nil {
@@ -130,7 +133,7 @@ func wipe(x *nemesis, s *strike) func() {
 	}
 	up := x.down(n)
 	n.disk.Wipe()
-	n.damage = "wiped"
+	n.damage = damageWiped
 	x.took(s)
 	return func() {
 		up()

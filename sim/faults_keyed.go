@@ -24,7 +24,7 @@ func keyedFaults() map[string]class {
 		},
 		"stall-on-event": {
 			line: "one sync or read hangs for seconds right after a rare event, such as an election, a vote or a snapshot's arrival",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				hangs := d.Between(100*time.Millisecond, 8*time.Second)
 				on := drawDiskEvent(d)
@@ -37,7 +37,7 @@ func keyedFaults() map[string]class {
 		},
 		"cut-on-event": {
 			line: "a machine is cut off from all others of the cluster right at a raft message that it sends or is sent, such as a hand-over, a vote or the first word of a leader",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{On: drawMessage(d), Again: d.IntN(3), For: d.Between(200*time.Millisecond, 8*time.Second), Mode: d.Of("both", "out", "in")}
 			},
@@ -47,7 +47,7 @@ func keyedFaults() map[string]class {
 		},
 		"transfer-cut": {
 			line: "an operator hands leadership over, and the leader is cut off from all others of the cluster as its last word to the successor is on its way, or soon after",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				shard := d.ShardName()
 				return schedule.Fault{Nodes: []string{"leader:" + shard}, Mode: shard, For: d.Between(time.Second, 8*time.Second), Amount: time.Duration(d.Between(20*time.Microsecond, 300*time.Millisecond)).Seconds()}

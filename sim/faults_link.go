@@ -60,7 +60,7 @@ func linkFaults() map[string]class {
 		},
 		"clog": {
 			line: "nothing arrives at, or leaves, a machine for a while, and then everything at once",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(100*time.Millisecond, 8*time.Second), Mode: d.Of("both", "in", "out")}
 			},

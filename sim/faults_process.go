@@ -12,7 +12,7 @@ func processFaults() map[string]class {
 	return map[string]class{
 		"pause": {
 			line: "a process is stopped (SIGSTOP) and goes on later; its clocks and its kernel go on",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(100*time.Millisecond, 10*time.Second)}
 			},
@@ -20,7 +20,7 @@ func processFaults() map[string]class {
 		},
 		"pause-leader": {
 			line: "a node is stopped (SIGSTOP) just after it was elected, as it begins to answer reads, with entries or votes on their way to or from it, and goes on when others lead",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{On: drawReign(d), Again: d.IntN(4), For: d.Between(300*time.Millisecond, 8*time.Second)}
 			},

@@ -96,6 +96,7 @@ func (h *history) event(c *client, line []byte) {
 		call := h.ops[i].Call
 		h.ops[i] = e.Operation
 		h.ops[i].Call, h.ops[i].Return = call, now
+		h.world.reachedBy(&h.ops[i])
 	default:
 		c.replies = append(c.replies, e.Reply)
 	}

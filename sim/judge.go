@@ -68,6 +68,7 @@ func (w *World) judgeHistory(ctx context.Context, r *Result) {
 			w.fail("replay", fmt.Sprintf("key %q: %s", k.Key, strings.Join(k.Reasons, "; ")))
 		}
 	}
+	w.reachedByOutcomes(all)
 	r.Report = &report
 	r.Commits = all
 }
@@ -84,29 +85,31 @@ func firstReasons(r lin.Report) string {
 // commitLog is what the machines agreed on, as an unmodified store executes it; and the digests that the nodes showed for it.
 func (w *World) commitLog() (all []lin.Commit) {
 	for shard := range w.Shards {
-		replay, err := commits.Commits(uint32(shard), w.watch.tap.Committed(uint32(shard)))
+		entries := w.watch.tap.Committed(uint32(shard))
+		replay, err := commits.Commits(uint32(shard), entries)
 		if err != nil {
 			w.fail("commit log", err.Error())
 		}
 		all = append(all, replay.Commits...)
+		w.reachedByCommits(replay.Commits, entries)
 		if w.Replicas == 1 {
 			continue
 		}
-		for _, s := range w.shown {
+		for _, s := range append(w.watch.snapshots(shard), w.shown...) {
 			if s.shard != shard {
 				continue
 			}
 			if want := replay.DigestAt(s.index); want != "" && want != s.digest {
-				w.fail("digest", fmt.Sprintf("%s at index %d has digest %s, the log gives %s", s.node, s.index, s.digest, want))
+				w.fail("digest", fmt.Sprintf("%s at index %d has digest %s, the log gives %s", s.who, s.index, s.digest, want))
 			}
 		}
 	}
 	return all
 }
 
-// shownDigest is what a node said of itself.
+// shownDigest is what a node said of itself, or what a snapshot held.
 type shownDigest struct {
-	node   string
+	who    string
 	shard  int
 	index  uint64
 	digest string

@@ -18,10 +18,11 @@ import (
 // nemesis carries the schedule out.
 type nemesis struct {
 	world  *World
-	active map[int]func() // by fault: what ends it
-	order  []int          // of active, as begun
-	fired  map[string]int // by class: how often it took effect
-	over   bool           // the time of faults is over
+	active map[int]func()  // by fault: what ends it
+	struck map[int][]*Node // by active fault: whom it struck
+	order  []int           // of active, as begun
+	fired  map[string]int  // by class: how often it took effect
+	over   bool            // the time of faults is over
 
 	links    []*linkRule
 	disks    []*diskRule
@@ -42,7 +43,7 @@ type waiting struct {
 }
 
 func newNemesis(w *World) *nemesis {
-	return &nemesis{world: w, active: map[int]func(){}, fired: map[string]int{}, draw: w.stream("nemesis", 0), base: time.Duration(100+w.stream("fsync", 0).IntN(1900)) * time.Microsecond}
+	return &nemesis{world: w, active: map[int]func(){}, struck: map[int][]*Node{}, fired: map[string]int{}, draw: w.stream("nemesis", 0), base: time.Duration(100+w.stream("fsync", 0).IntN(1900)) * time.Microsecond}
 }
 
 // arm puts all faults on the timeline.
@@ -112,7 +113,7 @@ func (x *nemesis) strike(index int, f *schedule.Fault, on *Node) {
 	if end == nil {
 		return
 	}
-	x.active[index] = end
+	x.active[index], x.struck[index] = end, s.nodes
 	x.order = append(x.order, index)
 	x.world.timeline.After(time.Duration(f.For), func() { x.end(index) })
 }
@@ -123,16 +124,27 @@ func (x *nemesis) end(index int) {
 		return
 	}
 	delete(x.active, index)
+	delete(x.struck, index)
 	end()
 	x.world.say("fault %s ends", x.world.Faults[index].ID)
 }
 
-// heal ends everything and starts what is down, for these nodes; the others stay as they are, for good. A node whose disk was
-// damaged cannot be of use: another of its shard takes its place.
+// heal ends everything and starts what is down, for these nodes. The others keep, for good, a fault that lasts and strikes none
+// of the core; without one they lose their power for good. A node whose disk was damaged cannot be of use: another of its shard
+// takes its place.
 func (x *nemesis) heal(core map[*Node]bool) {
 	x.over = true
 	x.waiting = nil
+	kept := map[*Node]bool{}
 	for _, index := range x.order {
+		if x.staysBroken(index, core) {
+			for _, n := range x.struck[index] {
+				kept[n] = true
+			}
+			x.world.say("fault %s stays for good", x.world.Faults[index].ID)
+			delete(x.active, index) // nothing ends it
+			continue
+		}
 		x.end(index)
 	}
 	for _, n := range x.world.nodes {
@@ -145,14 +157,36 @@ func (x *nemesis) heal(core map[*Node]bool) {
 	}
 	for _, n := range x.world.nodes {
 		switch {
+		case !core[n] && kept[n] && n.up:
+			x.world.reach("a node stays deaf, mute or stopped for good")
+			n.broken = true
 		case !core[n]:
 			x.world.say("%s stays broken", n.Name)
+			if n.machine != nil {
+				n.machine.HashMemory(x.world.remains)
+			}
 			n.crash(true, disk.Plan{KeepNone: 1})
 			n.broken = true // only now: it is a power cut like others, after which the disk must be in order
 		case !n.up:
 			n.start()
 		}
 	}
+}
+
+// staysBroken: is the fault in force, does it last, and strike nobody of the core?
+func (x *nemesis) staysBroken(index int, core map[*Node]bool) bool {
+	return x.active[index] != nil && classes()[x.world.Faults[index].ID].lasts && len(x.struck[index]) > 0 &&
+		!slices.ContainsFunc(x.struck[index], func(n *Node) bool { return core[n] || n.lost() })
+}
+
+// afflicted: does the node suffer from a fault that it may keep for good?
+func (x *nemesis) afflicted(n *Node) bool {
+	for index, nodes := range x.struck {
+		if classes()[x.world.Faults[index].ID].lasts && slices.Contains(nodes, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // spare is a node of the shard that is not in core and could be.

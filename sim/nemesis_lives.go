@@ -125,7 +125,6 @@ func (x *nemesis) exitedUnasked(n *Node, code int, err error) {
 	switch {
 	case n.tainted: // beyond what a replica can bear: whatever it does is reported apart
 		n.broken = true
-		x.world.reach("tainted node ended")
 	case refuses && n.swapped:
 		x.world.reach("foreign disk refused")
 	case refuses && n.damage != "":

@@ -129,12 +129,28 @@ func (n *Node) exited(code int, err error) {
 	n.up = false
 	n.host.Crash(false)
 	n.world.say("%s exited with code %d", n.Name, code)
+	if n.panicked() && !n.tainted { // no trouble excuses it, nor that it was asked to stop
+		n.world.fail("exit", fmt.Sprintf("%s ended with a panic: %s", n.Name, n.words))
+		n.world.nemesis.supervise(n)
+		return
+	}
 	if n.asked || n.broken {
 		n.world.nemesis.stopped(n, code)
 		return
 	}
 	n.world.nemesis.exitedUnasked(n, code, err)
 }
+
+// panicked: what it said last is what Go says when a program ends by a panic or a fatal error.
+func (n *Node) panicked() bool {
+	return strings.HasPrefix(n.words, goPanic) || strings.HasPrefix(n.words, goFatal)
+}
+
+// What a Go program's last words begin with when it ends by itself.
+const (
+	goPanic = "panic: "
+	goFatal = "fatal error: "
+)
 
 // crash ends the present life as a power cut (disk's cache and network card's memory gone) or a kill (both stay) does.
 func (n *Node) crash(power bool, plan disk.Plan) disk.Loss {
@@ -180,7 +196,7 @@ func (n *Node) logged(line []byte) {
 		Level, Msg string
 	}
 	if json.Unmarshal(line, &entry) != nil {
-		if !strings.HasPrefix(n.words, "panic: ") && !strings.HasPrefix(n.words, "fatal error: ") {
+		if !n.panicked() {
 			n.words = string(line) // of a panic the first line says most
 		}
 		n.world.nemesis.logLine(n, string(line))

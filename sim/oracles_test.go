@@ -56,3 +56,39 @@ func TestEveryOracleIsHeard(t *testing.T) {
 		t.Errorf("%d failures, the last of %s", n, w.failures[n-1].Oracle)
 	}
 }
+
+// TestProbesAreListed: kvsim probes names everything that a world counts, and campaigns are judged by all of it.
+func TestProbesAreListed(t *testing.T) {
+	listed := map[string]bool{}
+	for _, p := range Probes() {
+		if listed[p.ID] || p.Line == "" {
+			t.Errorf("%q is listed twice or says nothing", p.ID)
+		}
+		listed[p.ID] = true
+	}
+	counts := regexp.MustCompile(`\breach\("([^"]+)"\)`)
+	found := map[string]bool{ProbeLeader: true, ProbeInstall: true, ProbeLoss: true}
+	for _, pattern := range []string{"*.go", "tap/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range counts.FindAllStringSubmatch(string(text), -1) {
+				found[m[1]] = true
+				if !listed[m[1]] {
+					t.Errorf("%s: %q is counted and not listed", file, m[1])
+				}
+			}
+		}
+	}
+	for id := range listed {
+		if !found[id] {
+			t.Errorf("nothing counts %q", id)
+		}
+	}
+}

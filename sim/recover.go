@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -51,11 +50,8 @@ func (w *World) disagreement(alive []*Node) string {
 	c := w.startClient(w.crowd, w.endpoints(alive), "-errand", "status", "-for", "5s")
 	w.advance(w.timeline.Now().Add(6*time.Second), func() bool { return c.done })
 	c.machine.Kill()
-	if len(c.replies) == 0 {
-		return "no node tells the cluster's status: " + c.errors.String()
-	}
-	var status wire.ClusterStatus
-	if err := json.Unmarshal(c.replies[0], &status); err != nil {
+	status, err := w.showDigests(c)
+	if err != nil {
 		return err.Error()
 	}
 	living := map[string]bool{}
@@ -63,11 +59,6 @@ func (w *World) disagreement(alive []*Node) string {
 		living[n.Name] = true
 	}
 	for _, shard := range status.Shards {
-		for _, r := range shard.Replicas {
-			if r.Status != nil && living[r.ID] {
-				w.shown = append(w.shown, shownDigest{r.ID, int(shard.Shard), r.Status.AppliedIndex, r.Status.Digest})
-			}
-		}
 		if why := disagreementOf(shard, living); why != "" {
 			return why
 		}

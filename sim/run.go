@@ -2,11 +2,11 @@ package sim
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,7 +60,7 @@ type Result struct {
 	Seed     uint64              `json:"seed"`
 	Programs string              `json:"programs"` // SHA-256 of what the machines ran: a schedule repeats exactly only with the same
 	Trace    string              `json:"trace"`    // SHA-256 of everything that happened
-	Memory   string              `json:"memory"`   // SHA-256 of the nodes' memories and disks at the end
+	Memory   string              `json:"memory"`   // SHA-256 of every byte of the machines' memories and disks at the end: of the crowd when it was done, of a node that loses its power for good then, of the others when all was judged
 	Outcomes map[lin.Outcome]int `json:"operations"`
 	Writes   int                 `json:"writes_acknowledged"`
 	Fired    map[string]int      `json:"faults"`
@@ -132,6 +132,7 @@ func (w *World) live() {
 	}
 	w.nemesis.arm()
 	w.watchStepDown()
+	w.watchDigests()
 	c := w.Crowd
 	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-seed", fmt.Sprint(w.Seed),
 		"-pause", time.Duration(c.Pause).String(), "-keys", fmt.Sprint(c.Keys), "-value-bytes", fmt.Sprint(c.ValueBytes),
@@ -146,10 +147,16 @@ func (w *World) live() {
 	if crowd.code != 0 {
 		w.fail("client", crowd.errors.String())
 	}
+	for i := range w.history.ops {
+		if o := &w.history.ops[i]; o.Return != lin.Open && o.Return-o.Call > int64(lastOperations) {
+			w.fail("operations end", fmt.Sprintf("it took %s: %s", time.Duration(o.Return-o.Call), o))
+		}
+	}
+	crowd.machine.HashMemory(w.remains)
 	crowd.machine.Kill()
 }
 
-// lastOperations bounds how long an operation may take once the faults are over: its own timeout and some slack.
+// lastOperations bounds how long an operation may take: the longest timeout of a client's, and some slack.
 const lastOperations = 12 * time.Second
 
 // coreOf is the set of nodes that the end of the faults heals: all, or a majority of each shard.
@@ -162,8 +169,11 @@ func (w *World) coreOf() map[*Node]bool {
 		if w.Core {
 			keep = len(list)/2 + 1
 		}
-		for _, i := range draw.Perm(len(list))[:keep] {
-			core[list[i]] = true
+		draw.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		suffers := slices.DeleteFunc(slices.Clone(list), func(n *Node) bool { return !w.nemesis.afflicted(n) })
+		list = append(slices.DeleteFunc(list, w.nemesis.afflicted), suffers...) // who suffers from what may last is left out first
+		for _, n := range list[:keep] {
+			core[n] = true
 		}
 	}
 	return core
@@ -179,13 +189,12 @@ func (w *World) judge(ctx context.Context) *Result {
 	}
 	w.judgeHistory(ctx, r)
 	r.Reached = w.watch.reach()
-	memory := sha256.New()
 	for _, n := range w.nodes {
-		n.machine.HashMemory(memory)
-		n.disk.Hash(memory)
+		n.machine.HashMemory(w.remains)
+		n.disk.Hash(w.remains)
 	}
 	sum := w.trace.Sum()
-	r.Trace, r.Memory, r.Records = hex.EncodeToString(sum[:]), hex.EncodeToString(memory.Sum(nil)), w.trace.Count()
+	r.Trace, r.Memory, r.Records = hex.EncodeToString(sum[:]), hex.EncodeToString(w.remains.Sum(nil)), w.trace.Count()
 	r.Failures = w.failures
 	switch {
 	case len(r.Failures) > 0:

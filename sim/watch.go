@@ -14,6 +14,7 @@ type watch struct {
 	world  *World
 	tap    *tap.Tap
 	images map[*Node]*audit.Image // durable, as of the last power cut
+	kept   []shownDigest          // of snapshots on disks
 	lives  func(node string)      // told of each life, if set
 }
 
@@ -47,6 +48,7 @@ func (x *watch) reach() map[string]int {
 // started is told of a new life. What a damaged disk forgot binds nobody.
 func (x *watch) started(n *Node) {
 	x.tap.Started(uint32(n.Shard), n.Name)
+	x.tap.Outcast(uint32(n.Shard), n.Name, n.damage == damageWiped || n.swapped)
 	if x.lives != nil {
 		x.lives(n.Name)
 	}
@@ -76,5 +78,6 @@ func (x *watch) crashed(n *Node) {
 	for _, p := range audit.Check(before, now) {
 		x.world.fail(p.Oracle, n.Name+": "+p.Detail)
 	}
+	x.keep(n, &now)
 	x.images[n] = &now
 }

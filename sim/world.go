@@ -5,6 +5,7 @@ package sim
 import (
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -36,6 +37,7 @@ type World struct {
 	annotations []lin.Annotation
 	reached     map[string]int                    // probes: it happened that ...
 	lives       int                               // of machines, for their numbers
+	remains     hash.Hash                         // of the memories of machines that are gone for good
 	plainLinks  map[[2]*vnet.Host]vnet.Conditions // without faults
 	frozen      []standstill                      // of nodes' clocks
 	starts      map[string][]int64                // of each node's lives
@@ -66,7 +68,7 @@ func (w *World) goroutines(name string, life int) *rand.Rand {
 
 func newWorld(s *schedule.Schedule, o Options) *World {
 	t := &timeline.Timeline{}
-	w := &World{Schedule: s, options: o, timeline: t, trace: machine.NewTrace(o.Trace), reached: map[string]int{}, failed: map[string]int{}, starts: map[string][]int64{}, leaders: make([]*Node, s.Shards)}
+	w := &World{Schedule: s, options: o, timeline: t, trace: machine.NewTrace(o.Trace), reached: map[string]int{}, failed: map[string]int{}, starts: map[string][]int64{}, remains: sha256.New(), leaders: make([]*Node, s.Shards)}
 	w.network = vnet.New(t, w.stream("network", 0).Uint64())
 	w.history = newHistory(w)
 	for shard := range s.Shards {

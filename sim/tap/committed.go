@@ -12,6 +12,15 @@ type Entry struct {
 // CommitIndex is the highest index that is known to be committed: a majority acknowledged it.
 func (t *Tap) CommitIndex(shard uint32) uint64 { return t.shard(shard).commit }
 
+// Leader is who spoke first as the leader of the highest term in which anybody did, "" if nobody has.
+func (t *Tap) Leader(shard uint32) string {
+	s := t.shard(shard)
+	if r := s.reigns[s.highest]; r != nil {
+		return r.leader
+	}
+	return ""
+}
+
 // Committed returns the shard's committed entries by index, as they were sent. What never went over the wire is not among
 // them: the configuration that all nodes begin with, and all of a shard with one replica.
 func (t *Tap) Committed(shard uint32) []Entry {

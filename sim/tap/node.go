@@ -18,6 +18,7 @@ type node struct {
 	called  bool              // was told once to stand at once, without a pre-vote
 	told    uint64            // highest commit index that a leader told it
 	lives   int
+	outcast bool // its disk is not the one that it joined with
 
 	// log is a lower bound of the node's log, by index.
 	log   map[uint64]held
@@ -62,7 +63,7 @@ func (n *node) started(leads func(term uint64) bool) {
 
 func (n *node) forget() {
 	fresh := newNode(n.name)
-	fresh.lives = n.lives
+	fresh.lives, fresh.outcast = n.lives, n.outcast
 	*n = *fresh
 }
 

@@ -23,6 +23,17 @@ func crimes() map[string]func(p *play) {
 			p.tap.Sent(p.link("a", "b"), false, append([]byte{requestVote}, pack(&q)...), 0)
 		},
 		"raft-protocol: c1": func(p *play) { p.tap.Sent(p.link("a", "b"), false, []byte{0, 0xc1}, 0) },
+		"raft-outcast: b has another disk": func(p *play) {
+			p.tap.Forget(0, "b")
+			p.tap.Outcast(0, "b", true)
+			p.send("a", "b", 2, 0, 0, 0, 1)
+			p.ack("a", "b", 2)
+		},
+		"raft-outcast: a has another disk": func(p *play) {
+			p.tap.Outcast(0, "a", true)
+			p.send("a", "b", 2, 4, 2, 4, 2)
+			p.ack("a", "b", 2)
+		},
 		"raft-one-leader: both lead in term 2": func(p *play) {
 			p.ask("b", "c", appendEntries, request{Term: 2})
 		},

@@ -88,6 +88,7 @@ func Oracles() []Doc {
 		{"raft-forgot", "a candidate's log is as up to date as what it acknowledged (A9)"},
 		{"raft-reply", "a success or a vote names the term of its request (A9)"},
 		{"raft-snapshot", "a snapshot on the wire ends at a committed entry, with its term, and can be restored (C3)"},
+		{"raft-outcast", "a node whose disk was wiped or changed for another's neither is answered by the others nor answers them (C4)"},
 		{"durable-promise", "terms named, votes granted and entries acknowledged are on the durable disk image, at drawn acknowledgements and after crashes (A9, B3)"},
 	}
 }

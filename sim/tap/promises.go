@@ -29,6 +29,15 @@ func (s *shard) audit(name string, image audit.Image) {
 	}
 }
 
+// outcasts is told of a request that was answered: neither side may have another disk than it joined with.
+func (s *shard) outcasts(q *request) {
+	for _, name := range []string{q.from, q.to} {
+		if s.node(name).outcast {
+			s.fail("raft-outcast", "%s has another disk than it joined with, and takes part: %s was answered", name, q)
+		}
+	}
+}
+
 func (s *shard) auditVote(n *node, image audit.Image) {
 	switch candidate := n.votes[n.voted]; {
 	case image.VoteTerm > n.voted: // stored and not yet told, or never given: half of a record (hashicorp/raft#661)

@@ -20,7 +20,7 @@ type Config struct {
 	// Message, if not nil, is told of each message as it is sent.
 	Message func(what Message, from, to string)
 	// Durable returns what a power cut now would leave of the node's data folder. It is costly, so it is asked for at one in
-	// DurableEvery acknowledgements only, drawn by the content of what was sent. Nil: never.
+	// DurableEvery acknowledgements only. Nil: never.
 	Durable func(node string) (audit.Image, error)
 	// DurableEvery is 1 for each acknowledgement, 0 for the default of 256.
 	DurableEvery int
@@ -103,6 +103,12 @@ func (t *Tap) Started(shard uint32, node string) { t.shard(shard).started(node) 
 // Forget takes back all that a node promised: call it when the world takes durable data away from the node against all
 // promises of a disk (a wiped disk, an old image, a lying fsync). Safety of the shard is not claimed then.
 func (t *Tap) Forget(shard uint32, node string) { t.shard(shard).node(node).forget() }
+
+// Outcast says whether the node's disk is another than the one that it joined with, empty or somebody else's: then it may take
+// no part, for it does not know what it promised.
+func (t *Tap) Outcast(shard uint32, node string, outcast bool) {
+	t.shard(shard).node(node).outcast = outcast
+}
 
 // Audit checks that the image of a node's disk has all that the node promised to others, as after a crash.
 func (t *Tap) Audit(shard uint32, node string, image audit.Image) { t.shard(shard).audit(node, image) }
@@ -262,6 +268,9 @@ func (s *shard) requested(c *connection, q *request) {
 func (s *shard) replied(c *connection, q *request, r *reply, problem string) {
 	n := s.node(q.to)
 	n.answered(q)
+	if r != nil {
+		s.outcasts(q)
+	}
 	if problem != "" {
 		s.tap.reach("request answered by an error")
 	}
