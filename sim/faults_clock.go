@@ -81,7 +81,7 @@ func clockFaults() map[string]class {
 				if d.IntN(3) == 0 {
 					f.Nodes = d.OneNode()
 				} else {
-					f.On, f.Again = drawReign(d), d.IntN(4)
+					f.On, f.Again = drawReign(d), d.IntN(3)
 				}
 				return f
 			},

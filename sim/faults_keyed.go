@@ -73,7 +73,7 @@ func keyedFaults() map[string]class {
 			line: "as left-behind, and then the connections on which the snapshot is sent carry it only seconds later, overtaken by newer ones",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{Nodes: follower(d), For: d.Between(8*time.Second, 25*time.Second), Amount: time.Duration(d.Between(time.Second, 12*time.Second)).Seconds()}
+				return schedule.Fault{Nodes: follower(d), For: d.Between(6*time.Second, 15*time.Second), Amount: time.Duration(d.Between(time.Second, 8*time.Second)).Seconds()}
 			},
 			strike: lateSnapshot,
 		},

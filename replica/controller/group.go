@@ -172,7 +172,9 @@ func (c *Controller) raftConfig() *raft.Config {
 func (g *group) close(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() {
-		err := g.raft().Shutdown().Error()
+		stopped := g.raft().Shutdown()
+		_ = g.transport.Close() // raft waits for its requests, and for a snapshot that it is sent: now they end
+		err := stopped.Error()
 		close(g.stop)
 		g.relay.Wait()
 		ended <- err
@@ -200,7 +202,7 @@ func (c *Controller) acceptRaft() {
 		}
 		select {
 		case g.stream.accept <- conn:
-		case <-g.stream.done:
+		case <-g.stream.done.Done():
 			conn.Close()
 		case <-c.closed:
 			conn.Close()

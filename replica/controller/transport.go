@@ -1,16 +1,11 @@
 package controller
 
 import (
-	"context"
 	"errors"
 	"io"
-	"net"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
-
-	"github.com/kvorum/kvorum/peer"
 )
 
 // errSilenced is what raft's outgoing messages meet while the disk is not ok (guard G7).
@@ -159,47 +154,3 @@ func (t *raftTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddr
 	}
 	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
 }
-
-// streamLayer gives raft its connections: raft addresses are node ids, looked up at each dial, so a member may come back
-// under another network address.
-type streamLayer struct {
-	c      *Controller
-	accept chan net.Conn
-	once   sync.Once
-	done   chan struct{}
-}
-
-func newStreamLayer(c *Controller) *streamLayer {
-	return &streamLayer{c: c, accept: make(chan net.Conn), done: make(chan struct{})}
-}
-
-// Dial implements raft.StreamLayer.
-func (s *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return s.c.dialMember(ctx, peer.Raft, string(address))
-}
-
-// Accept implements net.Listener. Connections come from the controller's acceptor, which outlives one raft instance.
-func (s *streamLayer) Accept() (net.Conn, error) {
-	select {
-	case conn := <-s.accept:
-		return conn, nil
-	case <-s.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (s *streamLayer) Close() error {
-	s.once.Do(func() { close(s.done) })
-	return nil
-}
-
-// Addr implements net.Listener. Raft takes it for its own address, which is the node id.
-func (s *streamLayer) Addr() net.Addr { return nodeAddr(s.c.cfg.Node) }
-
-type nodeAddr string
-
-func (nodeAddr) Network() string  { return "kvorum" }
-func (a nodeAddr) String() string { return string(a) }

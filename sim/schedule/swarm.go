@@ -54,7 +54,7 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 // How many operations a second the clients of a seed aim at. Two fifths are writes. More cost more and find hardly more: what
 // finds something are the faults.
 const (
-	leastRate = 36
+	leastRate = 40
 	mostRate  = 54
 )
 

@@ -38,6 +38,7 @@ type request struct {
 
 	kind     byte
 	from, to string
+	outcast  string // which of them had another disk than it joined with, as it was sent
 }
 
 // reply has the fields of all replies.

@@ -29,13 +29,14 @@ func (s *shard) audit(name string, image audit.Image) {
 	}
 }
 
-// outcasts is told of a request that was answered: neither side may have another disk than it joined with.
-func (s *shard) outcasts(q *request) {
+// outcast is which of the request's sides has another disk than it joined with, "" if none has.
+func (s *shard) outcast(q *request) string {
 	for _, name := range []string{q.from, q.to} {
 		if s.node(name).outcast {
-			s.fail("raft-outcast", "%s has another disk than it joined with, and takes part: %s was answered", name, q)
+			return name
 		}
 	}
+	return ""
 }
 
 func (s *shard) auditVote(n *node, image audit.Image) {

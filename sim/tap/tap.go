@@ -261,6 +261,7 @@ func (s *shard) requested(c *connection, q *request) {
 	if what, ok := s.messageOf(q); ok {
 		s.tap.message(what, q.from, q.to)
 	}
+	q.outcast = s.outcast(q) // now: what it sent before it lost its disk may be answered still
 	to.asked = append(to.asked, q)
 }
 
@@ -268,8 +269,8 @@ func (s *shard) requested(c *connection, q *request) {
 func (s *shard) replied(c *connection, q *request, r *reply, problem string) {
 	n := s.node(q.to)
 	n.answered(q)
-	if r != nil {
-		s.outcasts(q)
+	if r != nil && q.outcast != "" {
+		s.fail("raft-outcast", "%s has another disk than it joined with, and takes part: %s was answered", q.outcast, q)
 	}
 	if problem != "" {
 		s.tap.reach("request answered by an error")
