@@ -41,3 +41,18 @@ func Oracles() []Oracle {
 	}
 	return list
 }
+
+// OraclesLeftOut lists known kinds of oracles that no world has, each with the reason.
+func OraclesLeftOut() []Oracle {
+	return []Oracle{
+		{"goroutines that wait for ever, or leak", "a deadlock that matters ends in operations end, convergence or graceful stop; leaks are for the native tests and the goroutine count of the metrics"},
+		{"one lease at a time", "the node has no leases: each linearizable read is confirmed by a majority"},
+		{"a key belongs to one shard in each epoch", "slots do not move yet; that a shard answers for its own slots only is part of linearizability"},
+		{"bounded memory of sessions", "idempotency rows are bounded by bytes in the store, which its property tests hold it to; a minute of a world does not fill them"},
+		{"a leader within some election timeouts", "part of convergence, whose 30 s are looser; jepsen-lite's outages measure the time"},
+		{"bounded unavailability of a single fault", "a world has many faults at once; jepsen-lite measures it for each"},
+		{"no progress only where no majority could", "a campaign's worlds must acknowledge 500 writes each and converge at the end; what happens in between is not told from what the faults excuse"},
+		{"temperature of liveness", "convergence, final reads and final writes have bounds in time instead"},
+		{"every corruption is refused", "a flip in a page that nothing uses harms nobody: what counts is that a node which runs on tells the truth (digest, linearizability), or refuses (damage refused)"},
+	}
+}

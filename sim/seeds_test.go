@@ -143,6 +143,33 @@ func TestGoroutineOrders(t *testing.T) {
 	}
 }
 
+// TestHeartbeatsDuringFsync: while a leader's sync hangs for 5 s its other goroutines run on, so that its followers keep hearing
+// it; a leader that is stopped for as long loses them.
+func TestHeartbeatsDuringFsync(t *testing.T) {
+	l := openLab(t)
+	second := schedule.Duration(time.Second)
+	for _, c := range []struct {
+		fault schedule.Fault
+		lost  bool
+	}{
+		{schedule.Fault{ID: "disk-stall", At: 4 * second, For: 5 * second, Nodes: []string{"leader:0"}, Amount: 5, Mode: "sync"}, false},
+		{schedule.Fault{ID: "pause", At: 4 * second, For: 5 * second, Nodes: []string{"leader:0"}}, true},
+	} {
+		t.Run(c.fault.ID, func(t *testing.T) {
+			t.Parallel()
+			r := l.Run(t.Context(), &schedule.Schedule{Version: 1, Seed: 1, Shards: 1, Replicas: 3, Duration: 10 * second,
+				Crowd: schedule.Crowd{Clients: 3, Keys: 4, Rate: 20, ValueBytes: 64},
+				Flags: []string{"--heartbeat-timeout=300ms", "--election-timeout=300ms", "--leader-lease-timeout=300ms", "--disk-stall-timeout=30s"}, Faults: []schedule.Fault{c.fault}}, sim.Options{})
+			if r.Fired[c.fault.ID] == 0 || len(r.Failures) > 0 {
+				t.Errorf("fired %v, failures %v", r.Fired, r.Failures)
+			}
+			if lost := r.Reached[sim.ProbeLeader] > 0; lost != c.lost {
+				t.Errorf("another leader: %t, want %t", lost, c.lost)
+			}
+		})
+	}
+}
+
 func TestCommonClassesAreTolerated(t *testing.T) {
 	tolerated := sim.ClassesOf(sim.Tolerated)
 	for _, id := range sim.CommonClasses() {

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,7 +10,7 @@ import (
 
 // Defaults of a drawn schedule. The zero value of each field draws it or takes the default.
 type Defaults struct {
-	Shards, Replicas int
+	Shards, Replicas int           // default mostly 1 and 3
 	Duration         time.Duration // default 60 s
 	Clients          int           // default 5
 	Classes          []string      // fault classes to draw from
@@ -26,12 +27,8 @@ type DrawFault func(id string, d *Drawer) (f Fault, ok bool)
 func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	draw := rand.New(rand.NewPCG(seed, 0x5c4ed01e))
 	s := &Schedule{Version: 1, Seed: seed, Shards: d.Shards, Replicas: d.Replicas, Duration: Duration(d.Duration)}
-	if s.Shards == 0 {
-		s.Shards = 1
-	}
-	if s.Replicas == 0 {
-		s.Replicas = 3
-	}
+	shape := drawShape(draw)
+	s.Shards, s.Replicas = cmp.Or(s.Shards, shape.shards), cmp.Or(s.Replicas, shape.replicas)
 	if s.Duration == 0 {
 		s.Duration = Duration(time.Minute)
 	}
@@ -49,6 +46,21 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	s.Flags = knobs(draw)
 	s.Faults = faults(draw, s, d, fault)
 	return s
+}
+
+// shape is how many shards there are, and replicas of each.
+type shape struct{ shards, replicas int }
+
+// drawShape draws mostly the smallest cluster that bears a failure: others cost twice as much, and show what needs a router
+// between shards, or a majority of three.
+func drawShape(draw *rand.Rand) shape {
+	switch draw.IntN(16) {
+	case 0:
+		return shape{2, 3}
+	case 1:
+		return shape{1, 5}
+	}
+	return shape{1, 3}
 }
 
 // How many operations a second the clients of a seed aim at. Two fifths are writes. More cost more and find hardly more: what

@@ -24,12 +24,13 @@ func classesOf(n int) (ids []string) {
 func TestSwarm(t *testing.T) {
 	const seeds = 1000
 	d := Defaults{Classes: append(classesOf(45), "unknown"), Common: []string{"class03", "class04", "class05", "class06"}, Rare: []string{"rare"}}
-	having := map[string]int{}
+	having, shapes := map[string]int{}, map[shape]int{}
 	for seed := range uint64(seeds) {
 		s := Draw(seed, d, someFault)
 		if len(s.Faults) > 40 {
 			t.Errorf("seed %d: %d faults in a minute", seed, len(s.Faults))
 		}
+		shapes[shape{s.Shards, s.Replicas}]++
 		seen := map[string]bool{}
 		last := Duration(0)
 		for _, f := range s.Faults {
@@ -42,6 +43,12 @@ func TestSwarm(t *testing.T) {
 		for id := range seen {
 			having[id]++
 		}
+	}
+	if len(shapes) != 3 || shapes[shape{2, 3}] < seeds/32 || shapes[shape{1, 5}] < seeds/32 || shapes[shape{1, 3}] < 3*seeds/4 {
+		t.Errorf("shapes of clusters: %v", shapes)
+	}
+	if s := Draw(1, Defaults{Shards: 3, Replicas: 1}, someFault); s.Shards != 3 || s.Replicas != 1 {
+		t.Errorf("asked for 3 shards of 1 replica, drew %d of %d", s.Shards, s.Replicas)
 	}
 	for _, id := range classesOf(45) {
 		if having[id] < seeds/20 {
