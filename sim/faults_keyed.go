@@ -61,7 +61,7 @@ func keyedFaults() map[string]class {
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				shard := d.ShardName()
-				return schedule.Fault{Nodes: []string{"leader:" + shard}, Mode: shard, For: d.Between(time.Second, 5*time.Second), Amount: time.Duration(d.Between(100*time.Millisecond, time.Second)).Seconds()}
+				return schedule.Fault{Nodes: []string{"leader:" + shard}, Mode: shard, For: d.Between(time.Second, 5*time.Second), Amount: time.Duration(d.Between(30*time.Millisecond, 700*time.Millisecond)).Seconds()} // leases last 200 ms to 1 s
 			},
 			strike: func(x *nemesis, s *strike) func() {
 				return x.handOver(s, 0, func() func() {
