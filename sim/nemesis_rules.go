@@ -130,14 +130,20 @@ func (x *nemesis) started(n *Node) {
 	n.machine.Unfair(newest, unfairness)
 }
 
+// mostDrift is by how much a clock may run too fast or too slow.
+const mostDrift = 0.1
+
 // retime sets the clock as the rules in force want it.
 func (x *nemesis) retime(n *Node) {
-	rate, grain := 1.0, time.Duration(0)
+	rate, grain := n.rate, time.Duration(0)
 	for _, r := range x.clocks {
 		if r.node == n {
 			rate *= r.rate
 			grain = max(grain, r.grain)
 		}
+	}
+	if rate > 0 { // several rules at once are within what the fault model allows, too
+		rate = min(max(rate, 1-mostDrift), 1+mostDrift)
 	}
 	n.clock.SetGrain(grain)
 	n.clock.SetRate(x.world.timeline.Now(), rate)

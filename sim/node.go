@@ -21,6 +21,7 @@ type Node struct {
 	host    *vnet.Host
 	disk    *disk.Disk
 	clock   *machine.Clock
+	rate    float64          // of the clock without faults
 	machine *machine.Machine // the present life; nil before the first
 	life    int
 	up      bool

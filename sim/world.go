@@ -87,13 +87,15 @@ func newWorld(s *schedule.Schedule, o Options) *World {
 	return w
 }
 
-// skew sets each machine's wall clock wrong, as clocks are.
+// skew sets each machine's wall clock wrong, and lets its clocks run too fast or too slow, as clocks are and do.
 func (w *World) skew() {
 	draw := w.stream("skew", 0)
 	for _, n := range w.nodes {
 		if w.Skew > 0 {
 			n.clock.Jump(time.Duration(draw.Int64N(int64(2*w.Skew))) - time.Duration(w.Skew))
 		}
+		n.rate = 1 + w.Drift*(2*draw.Float64()-1)
+		n.clock.SetRate(0, n.rate)
 	}
 }
 

@@ -22,6 +22,8 @@ type Schedule struct {
 	Stock    bool     `json:"stock,omitempty"` // goroutines in the runtime's own order
 	// Skew is by how much, at most, each machine's wall clock is wrong from the beginning, either way.
 	Skew Duration `json:"skew,omitempty"`
+	// Drift is by how much, at most, each machine's clocks run too fast or too slow from the beginning, at most 0.1: 10 %.
+	Drift float64 `json:"drift,omitempty"`
 	// GoroutineSeed, if not 0, is the seed of the order of goroutines in place of Seed.
 	GoroutineSeed uint64 `json:"goroutine_seed,omitempty"`
 

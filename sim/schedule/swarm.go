@@ -42,6 +42,9 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	if draw.IntN(3) == 0 {
 		s.Skew = (&Drawer{draw, s}).Between(100*time.Millisecond, time.Hour)
 	}
+	if draw.IntN(3) == 0 { // a leader with a slow clock takes itself for one when others have elected another
+		s.Drift = []float64{0.02, 0.1, 0.1}[draw.IntN(3)]
+	}
 	s.Stock, s.Core = draw.IntN(10) == 0, draw.IntN(2) == 0 && s.Replicas > 1
 	s.Flags = knobs(draw)
 	s.Faults = faults(draw, s, d, fault)
