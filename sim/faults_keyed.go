@@ -70,10 +70,10 @@ func keyedFaults() map[string]class {
 			},
 		},
 		"late-snapshot": {
-			line: "as left-behind, and then the connections on which the snapshot is sent carry it only seconds later, overtaken by newer ones",
+			line: "as left-behind, and then the connections on which the snapshot is sent carry it only seconds later, overtaken by newer ones, in half of the cases just as the leader stops for a while",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{Nodes: follower(d), For: d.Between(6*time.Second, 15*time.Second), Amount: time.Duration(d.Between(time.Second, 8*time.Second)).Seconds()}
+				return schedule.Fault{Nodes: follower(d), For: d.Between(6*time.Second, 15*time.Second), Amount: time.Duration(d.Between(time.Second, 8*time.Second)).Seconds(), Mode: d.Of("", leaderStops)}
 			},
 			strike: lateSnapshot,
 		},
@@ -118,6 +118,9 @@ func failsAs(mode string, c disk.Call) (disk.Verdict, bool) {
 	return disk.Verdict{Errno: disk.EIO}, c.Kind == disk.Write
 }
 
+// stopsFor is how long the leader stops in late-snapshot: longer than an election takes to begin.
+const stopsFor = 2 * time.Second
+
 // silentWord is how long after an operator's word a fault strikes at a leader that has said nothing to its successor.
 const silentWord = 2 * time.Second
 
@@ -148,6 +151,9 @@ func (x *nemesis) handOver(s *strike, later time.Duration, begin func() (end fun
 	}
 }
 
+// leaderStops is the mode of late-snapshot in which nobody leads for a while after it has arrived: what it spoils then lasts.
+const leaderStops = "leader stops"
+
 // lateSnapshot: Amount is how long the connections between leader and follower are held once the snapshot is on its way, in seconds.
 func lateSnapshot(x *nemesis, s *strike) func() {
 	if len(s.nodes) == 0 {
@@ -163,10 +169,16 @@ func lateSnapshot(x *nemesis, s *strike) func() {
 			}
 			letGo, gone := x.world.network.Hold(leader.host, s.nodes[0].host, 1, s.draw), false
 			release := func() {
-				if !gone && letGo() > 0 {
-					x.took(s)
+				if gone {
+					return
 				}
 				gone = true
+				if s.fault.Mode == leaderStops && !x.over {
+					x.world.timeline.After(stopsFor, x.pause(s, x.ofRole("leader", s.nodes[0].Shard)))
+				}
+				if letGo() > 0 {
+					x.took(s)
+				}
 			}
 			held = append(held, release)
 			x.world.timeline.After(seconds(s.fault.Amount), release)

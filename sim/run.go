@@ -136,7 +136,7 @@ func (w *World) live() {
 	c := w.Crowd
 	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-seed", fmt.Sprint(w.Seed),
 		"-pause", time.Duration(c.Pause).String(), "-keys", fmt.Sprint(c.Keys), "-value-bytes", fmt.Sprint(c.ValueBytes),
-		"-operations", fmt.Sprint(c.Operations), "-rate", fmt.Sprint(c.Rate), "-for", time.Duration(w.Duration).String())
+		"-operations", fmt.Sprint(c.Operations), "-rate", fmt.Sprint(c.Rate), "-beat", time.Duration(c.Beat).String(), "-for", time.Duration(w.Duration).String())
 	end := w.timeline.Now().Add(time.Duration(w.Duration))
 	w.advance(end, nil)
 	w.nemesis.heal(w.coreOf())

@@ -11,7 +11,8 @@ type pace struct {
 	start   time.Time
 	clients int
 	fixed   time.Duration
-	begun   atomic.Int64 // operations
+	beat    time.Duration // 0: none
+	begun   atomic.Int64  // operations
 }
 
 // What the mean pause at a rate depends on.
@@ -20,6 +21,17 @@ const (
 	leastPause = 10 * time.Millisecond  // nobody hurries more than that,
 	mostPause  = 500 * time.Millisecond // or waits longer if the crowd is ahead
 )
+
+// wait is how long a client waits that drew so many times the mean. With a beat it goes on at the next one of all clients, so that
+// several begin at the same moment, and meet in one batch, one round, one lock.
+func (p *pace) wait(times float64, now time.Time) time.Duration {
+	d := time.Duration(times * float64(p.mean(now)))
+	if p.beat == 0 {
+		return d
+	}
+	since := now.Sub(p.start) + d
+	return (since+p.beat-1)/p.beat*p.beat - now.Sub(p.start)
+}
 
 // mean is asked for once an operation: how long to wait, on average, before the next one of the same client. It knows nothing of
 // the end, so a run cut short is the beginning of the longer one.

@@ -29,3 +29,21 @@ func TestPace(t *testing.T) {
 		t.Errorf("without a rate: %s", got)
 	}
 }
+
+// TestBeat: with a beat, whatever a client drew, it goes on at one of its multiples, the next after its wait.
+func TestBeat(t *testing.T) {
+	start := time.Unix(1000, 0)
+	p := &pace{start: start, fixed: 20 * time.Millisecond, beat: 50 * time.Millisecond}
+	for _, c := range []struct {
+		now, want int64 // milliseconds after the start
+		times     float64
+	}{{0, 0, 0}, {1, 50, 0}, {0, 50, 1}, {40, 100, 1}, {30, 50, 1}, {49, 150, 3}, {50, 50, 0}} {
+		now := start.Add(time.Duration(c.now) * time.Millisecond)
+		if at := now.Add(p.wait(c.times, now)).Sub(start).Milliseconds(); at != c.want {
+			t.Errorf("at %d ms, having drawn %v: goes on at %d ms, want %d", c.now, c.times, at, c.want)
+		}
+	}
+	if d := (&pace{start: start, fixed: 20 * time.Millisecond}).wait(2, start); d != 40*time.Millisecond {
+		t.Errorf("without a beat it waits %s", d)
+	}
+}

@@ -29,6 +29,9 @@ type Config struct {
 	// Rate, if not 0, is how many operations all clients together begin in a second, in place of Pause: time in which nothing
 	// could be done is made good afterwards.
 	Rate float64
+	// Beat, if not 0, lets clients begin operations at its multiples only, so that several begin at once, as people's programs do
+	// at the tick of a clock. It bounds the rate: each client begins one operation a beat at most.
+	Beat time.Duration
 	// AttemptTimeout and OperationTimeout are the client's; defaults 2 s and 6 s.
 	AttemptTimeout, OperationTimeout time.Duration
 	// ValueBytes is the largest padding of a value: most are short, some have this length. Default 64.
@@ -91,7 +94,7 @@ func Run(ctx context.Context, c Config, r Recorder) error {
 		return errors.New("workload: no endpoints")
 	}
 	var crowd sync.WaitGroup
-	pace := &pace{rate: c.Rate, start: time.Now(), clients: c.Clients, fixed: c.Pause}
+	pace := &pace{rate: c.Rate, start: time.Now(), clients: c.Clients, fixed: c.Pause, beat: c.Beat}
 	var budget *atomic.Int64
 	if c.Operations > 0 {
 		budget = &atomic.Int64{}
@@ -154,7 +157,7 @@ func (p *person) live(ctx context.Context) {
 		} else {
 			p.within(p.patience(), p.next())
 		}
-		wait := time.NewTimer(time.Duration(p.draw.ExpFloat64() * float64(p.pace.mean(time.Now()))))
+		wait := time.NewTimer(p.pace.wait(p.draw.ExpFloat64(), time.Now()))
 		select {
 		case <-ctx.Done():
 		case <-wait.C:

@@ -30,6 +30,7 @@ func main() {
 	flag.Int64Var(&c.Operations, "operations", 0, "stop after so many; 0: no bound")
 	flag.DurationVar(&c.Pause, "pause", 50*time.Millisecond, "mean time between operations of a client")
 	flag.StringVar(&endpoints, "endpoints", "", "base URLs, comma separated")
+	flag.DurationVar(&c.Beat, "beat", 0, "begin operations at multiples of this only; 0: at any time")
 	flag.Float64Var(&c.Rate, "rate", 0, "operations of all clients a second, in place of -pause")
 	flag.DurationVar(&life, "for", time.Minute, "how long to go on")
 	flag.StringVar(&errand, "errand", "", "in place of operations: read-all, write-all, transfer SHARD, snapshot SHARD, status")

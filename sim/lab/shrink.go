@@ -148,6 +148,7 @@ func (k *shrinker) clients() {
 	k.try(func(s *schedule.Schedule) { s.Core = false })
 	k.try(func(s *schedule.Schedule) { s.Skew = 0 })
 	k.try(func(s *schedule.Schedule) { s.Drift = 0 })
+	k.try(func(s *schedule.Schedule) { s.Crowd.Beat = 0 })
 }
 
 // knobs go back to the defaults where they do not matter.

@@ -38,6 +38,7 @@ type Crowd struct {
 	Keys       int      `json:"keys"`
 	Rate       float64  `json:"rate,omitempty"`       // operations a second that all clients together aim at; 0: see Pause
 	Pause      Duration `json:"pause,omitempty"`      // mean, between the operations of one client, if there is no rate
+	Beat       Duration `json:"beat,omitempty"`       // clients begin operations at its multiples only, several at once; 0: at any time
 	ValueBytes int      `json:"value_bytes"`          // of the largest values
 	Operations int      `json:"operations,omitempty"` // all clients together stop after so many; 0: no bound
 }

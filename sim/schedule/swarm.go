@@ -39,6 +39,9 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	if draw.IntN(4) == 0 {
 		s.Crowd.ValueBytes = 4096
 	}
+	if draw.IntN(2) == 0 {
+		s.Crowd.Beat = Duration([]time.Duration{30, 60, 90}[draw.IntN(3)] * time.Millisecond)
+	}
 	if draw.IntN(3) == 0 {
 		s.Skew = (&Drawer{draw, s}).Between(100*time.Millisecond, time.Hour)
 	}
