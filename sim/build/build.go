@@ -36,6 +36,15 @@ type Programs struct {
 	Hash         string // SHA-256 of both, in hex: part of what makes a run repeatable
 }
 
+// What is built.
+const (
+	node   = "./cmd/kvorum"
+	client = "./sim/guest"
+)
+
+// Packages are the main packages of the programs, as for go build in the root.
+func Packages() []string { return []string{node, client} }
+
 // All builds both programs. What has not changed is taken from the go command's cache.
 func All(ctx context.Context, c Config) (Programs, error) {
 	sum := sha256.New()
@@ -49,10 +58,10 @@ func All(ctx context.Context, c Config) (Programs, error) {
 	}
 	var err error
 	var p Programs
-	if p.Node, err = one("./cmd/kvorum"); err != nil {
+	if p.Node, err = one(node); err != nil {
 		return Programs{}, err
 	}
-	if p.Client, err = one("./sim/guest"); err != nil {
+	if p.Client, err = one(client); err != nil {
 		return Programs{}, err
 	}
 	p.Hash = hex.EncodeToString(sum.Sum(nil))

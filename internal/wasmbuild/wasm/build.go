@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 )
@@ -26,21 +27,57 @@ func Vet(ctx context.Context, config Config, packages ...string) error {
 	return run(ctx, config, "vet", packages...)
 }
 
+// Files lists what packages, and all that they import, are built from: each file as its package's import path, a slash, and its path
+// in the package.
+func Files(ctx context.Context, config Config, packages ...string) (map[string]bool, error) {
+	cmd, err := command(ctx, config, "list", append([]string{"-deps", "-json=ImportPath,GoFiles,SFiles,HFiles,EmbedFiles"}, packages...)...)
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list for wasip1: %w", withStderr(err))
+	}
+	files := map[string]bool{}
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var p struct {
+			ImportPath                          string
+			GoFiles, SFiles, HFiles, EmbedFiles []string
+		}
+		if err := d.Decode(&p); err != nil {
+			return nil, fmt.Errorf("go list for wasip1: %w", err)
+		}
+		for _, name := range slices.Concat(p.GoFiles, p.SFiles, p.HFiles, p.EmbedFiles) {
+			files[p.ImportPath+"/"+name] = true
+		}
+	}
+	return files, nil
+}
+
 func run(ctx context.Context, config Config, verb string, args ...string) error {
-	c, err := config.withDefaults()
+	cmd, err := command(ctx, config, verb, args...)
 	if err != nil {
 		return err
 	}
-	flags, err := c.flags(ctx)
-	if err != nil {
-		return fmt.Errorf("wasm %s: %w", verb, err)
-	}
-	cmd := goCommand(ctx, c.Root, slices.Concat([]string{verb}, flags, args)...)
-	cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s for wasip1: %w\n%s", verb, err, bytes.TrimSpace(said))
 	}
 	return nil
+}
+
+// command is a go command that sees what the config changes.
+func command(ctx context.Context, config Config, verb string, args ...string) (*exec.Cmd, error) {
+	c, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	flags, err := c.flags(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("wasm %s: %w", verb, err)
+	}
+	cmd := goCommand(ctx, c.Root, slices.Concat([]string{verb}, flags, args)...)
+	cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
+	return cmd, nil
 }
 
 // flags prepares all that the flags name.

@@ -170,6 +170,33 @@ func TestReplacesAndOverlay(t *testing.T) {
 	}
 }
 
+// TestFilesAreThoseOfTheBuild: for wasip1, with what is patched, and nothing of tests or other systems.
+func TestFilesAreThoseOfTheBuild(t *testing.T) {
+	work := t.TempDir()
+	added := filepath.Join(work, "added.go")
+	if err := os.WriteFile(added, []byte("package store\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := Config{Root: root(t), Work: work, Overlay: map[string]string{filepath.Join(root(t), "store", "added.go"): added, filepath.Join(root(t), "store", "apply.go"): ""}}
+	files, err := Files(t.Context(), c, "./store", "go.etcd.io/bbolt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"github.com/kvorum/kvorum/store/added.go": true,
+		"github.com/kvorum/kvorum/store/apply.go": false, // deleted
+		"go.etcd.io/bbolt/db.go":                  true,
+		"go.etcd.io/bbolt/bolt_wasip1.go":         true, // ours
+		"go.etcd.io/bbolt/bolt_unix.go":           false,
+		"go.etcd.io/bbolt/db_test.go":             false,
+		"github.com/tidwall/btree/btreeg.go":      true, // imported
+	} {
+		if files[name] != want {
+			t.Errorf("%s: built %t, want %t", name, files[name], want)
+		}
+	}
+}
+
 func TestOurFilesAreFormatted(t *testing.T) {
 	err := fs.WalkDir(files, "files", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
