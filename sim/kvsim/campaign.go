@@ -3,7 +3,7 @@ package kvsim
 import (
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -16,7 +16,7 @@ import (
 )
 
 type campaignCmd struct {
-	Out  string `placeholder:"DIR" help:"Folder for the schedules of failing seeds (default none)."`
+	Out  string `placeholder:"DIR" help:"Folder for the schedules of failing seeds; one that kvsim wrote before is replaced (default none)."`
 	many `embed:""`
 }
 
@@ -27,8 +27,8 @@ func (c *campaignCmd) Run(p *program) error {
 		return err
 	}
 	if c.Out != "" {
-		if err := os.MkdirAll(c.Out, 0o755); err != nil {
-			return fmt.Errorf("folder for failing seeds: %w", err)
+		if err := lab.MayMakeFolder(c.Out); err != nil {
+			return usageError{err}
 		}
 	}
 	l, err := p.lab()
@@ -36,6 +36,11 @@ func (c *campaignCmd) Run(p *program) error {
 		return err
 	}
 	defer l.Close()
+	if c.Out != "" {
+		if err := lab.MakeFolder(c.Out); err != nil {
+			return usageError{err}
+		}
+	}
 	bar := newBar(p.stderr, campaign.Size(), "seeds")
 	began := time.Now()
 	failed := 0
@@ -46,7 +51,7 @@ func (c *campaignCmd) Run(p *program) error {
 		}
 		_ = bar.Add(1)
 		if r.Verdict != sim.Good && c.Out != "" {
-			if err := writeSchedule(fmt.Sprintf("%s/seed-%d.json", c.Out, s.Seed), s); err != nil {
+			if err := lab.WriteSchedule(filepath.Join(c.Out, fmt.Sprintf("seed-%d.json", s.Seed)), s); err != nil {
 				p.say("%v", err)
 			}
 		}
@@ -56,6 +61,9 @@ func (c *campaignCmd) Run(p *program) error {
 	_ = bar.Finish()
 	summary := lab.Summarize(results, time.Since(began))
 	printSummary(p.stderr, summary)
+	if summary.Seeds < campaign.Size() {
+		p.say("interrupted: of seeds %d-%d only the first %d were run", campaign.From, campaign.To, summary.Seeds)
+	}
 	if summary.Verdict == sim.Good {
 		summary.Verdict = p.goodUnlessInterrupted()
 	}
@@ -78,6 +86,7 @@ func printSummary(w io.Writer, s lab.Summary) {
 		fmt.Fprintf(t, "seed %d\t%s\t%v%s\n", f.Seed, f.Verdict, f.Oracles, label)
 	}
 	fmt.Fprintf(t, "\nseeds %d-%d\t%s\t%v\n", s.From, s.To, s.Verdict, s.Verdicts)
+	fmt.Fprintf(t, "trace, memory\t%.12s, %.12s\tof all together; operations: %v\n", s.Trace, s.Memory, s.Outcomes)
 	fmt.Fprintf(t, "virtual time\t%s\tin %s of wall time (%.1f times)\n", span(s.Virtual), span(s.Wall), s.Virtual/s.Wall)
 	fmt.Fprintf(t, "seeds an hour\t%.0f\n", float64(s.Seeds)/s.Wall*3600)
 	fmt.Fprintf(t, "leader changes, median\t%d\n", s.Leaders)
@@ -87,6 +96,9 @@ func printSummary(w io.Writer, s lab.Summary) {
 	table(t, "it happened that", s.Reached)
 	if len(s.Dead) > 0 {
 		fmt.Fprintf(t, "\nseen in less than 1 %% of the seeds:\t%v\n", s.Dead)
+	}
+	if len(s.Unseen) > 0 {
+		fmt.Fprintf(t, "\nrare, and never seen (few seeds draw them; judged from 1,000 seeds on):\t%v\n", s.Unseen)
 	}
 	_ = t.Flush()
 }

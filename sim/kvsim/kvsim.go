@@ -19,7 +19,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/kvorum/kvorum/sim"
-	"github.com/kvorum/kvorum/sim/build"
 	"github.com/kvorum/kvorum/sim/lab"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
@@ -41,10 +40,12 @@ drawn from a seed. A run repeats bit for bit.
     %[1]s replay DIR                    # the run of a folder again, or of a schedule file
     %[1]s shrink DIR                    # the smallest schedule that still fails
 
+The last line on standard output of run, campaign and hunt is one JSON object; sim/README.md says what is in it.
+
 Exit codes:
   0  all good
   1  an oracle fired; for hunt: the patch was caught; for twice: two runs differ
-  2  wrong usage, or the patch does not apply or build
+  2  wrong usage, or the patch does not apply or build, or changes nothing that the machines run
   3  undecided, or the run proves nothing (too few writes, a fault or probe never seen)
 "go run" makes 1 of all but 0; a program built with "go build ./cmd/kvsim" does not.`
 
@@ -205,35 +206,6 @@ func (p *program) labWith(c lab.Config) (_ *lab.Lab, err error) {
 		c.Engine = p.engine
 	}
 	return lab.New(p.ctx, c)
-}
-
-// patched is the flag of commands that can run the program with a patch.
-type patched struct {
-	Patch string `placeholder:"FILE" help:"Unified diff to build the node with, as for hunt (default none)."`
-}
-
-func (c patched) lab(p *program) (*lab.Lab, error) {
-	if c.Patch == "" {
-		return p.lab()
-	}
-	text, err := os.ReadFile(c.Patch)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return p.patchedLab(c.Patch, text)
-}
-
-// patchedLab builds the programs with a patch. They are not kept.
-func (p *program) patchedLab(name string, text []byte) (*lab.Lab, error) {
-	root, err := lab.Root()
-	if err != nil {
-		return nil, usageError{err}
-	}
-	l, err := lab.NewPatched(p.ctx, lab.Config{Build: build.Config{Root: root}, Engine: p.engine, Throwaway: true}, text)
-	if broken := (*lab.BuildError)(nil); errors.As(err, &broken) {
-		return nil, usagef("%s does not apply or build: %w", name, broken.Err)
-	}
-	return l, err
 }
 
 func (p *program) say(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }

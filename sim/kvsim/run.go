@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/kvorum/kvorum/sim"
@@ -28,31 +29,35 @@ func (c *runCmd) Run(p *program) error {
 	if c.Out == "" {
 		c.Out = fmt.Sprintf("kvsim-%d", c.Seed)
 	}
-	return p.one(lab.Draw(c.Seed, d), c.Out, c.patched)
+	_, err = p.one(lab.Draw(c.Seed, d), c.Out, c.patched)
+	return err
 }
 
-// one runs a schedule into a folder.
-func (p *program) one(s *schedule.Schedule, out string, c patched) error {
-	folder, err := lab.NewFolder(out)
-	if err != nil {
-		return usageError{err}
+// one runs a schedule into a folder, which is only made, in place of an earlier one, once there is something to run.
+func (p *program) one(s *schedule.Schedule, out string, c patched) (*lab.Record, error) {
+	if err := lab.MayMakeFolder(out); err != nil {
+		return nil, usageError{err}
 	}
-	l, err := c.lab(p)
+	l, patch, err := c.lab(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer l.Close()
+	folder, err := lab.NewFolder(out)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	p.say("seed %d: %d shards x %d replicas, %d clients, %d faults, %s", s.Seed, s.Shards, s.Replicas, s.Crowd.Clients, len(s.Faults), time.Duration(s.Duration))
-	r := l.Run(p.ctx, s, sim.Options{Log: folder.Log()})
+	r := lab.NewRecord(l.Run(p.ctx, s, sim.Options{Log: folder.Log()}), patch)
 	if err := folder.Finish(s, r); err != nil {
-		return err
+		return nil, err
 	}
 	p.tell(r, out)
-	return p.finish(r, r.Verdict)
+	return r, p.finish(r, r.Verdict)
 }
 
 // tell sums a run up for people.
-func (p *program) tell(r *sim.Result, out string) {
+func (p *program) tell(r *lab.Record, out string) {
 	p.say("%s: %v, %d writes acknowledged, %.0f virtual seconds in %.1f", r.Verdict, r.Outcomes, r.Writes, r.Virtual, r.Wall)
 	for _, f := range r.Failures {
 		p.say("  %9.3fs %s: %s", f.At, f.Oracle, f.Detail)
@@ -62,11 +67,19 @@ func (p *program) tell(r *sim.Result, out string) {
 	}
 	p.say("written to %s", out)
 	if r.Verdict != sim.Good {
-		p.say("again:   %s replay %s", p.name, out)
-		if r.Verdict == sim.Failed {
-			p.say("smaller: %s shrink %s", p.name, out)
-		}
+		p.say("again:   %s replay %s%s", p.name, out, option(r.Patch))
 	}
+	if r.Verdict == sim.Failed {
+		p.say("smaller: %s shrink %s%s", p.name, out, option(r.Patch))
+	}
+}
+
+// option is how to give the patch again.
+func option(patch *lab.Patch) string {
+	if patch == nil {
+		return ""
+	}
+	return " --patch " + patch.Path
 }
 
 // finish prints the last line and turns the verdict into the exit code.
@@ -98,11 +111,14 @@ func (c *replayCmd) Run(p *program) error {
 		return usageError{err}
 	}
 	if c.Out == "" {
-		c.Out = c.Path + "-replay"
+		c.Out = filepath.Clean(c.Path) + "-replay"
 	}
-	before, _ := lab.ReadResult(c.Path)
-	err = p.one(s, c.Out, c.patched)
-	if after, readErr := lab.ReadResult(c.Out); readErr == nil && before != nil {
+	before, err := c.madeWith(p, c.Path)
+	if err != nil {
+		return err
+	}
+	after, err := p.one(s, c.Out, c.patched)
+	if before != nil && after != nil {
 		switch {
 		case before.Trace == after.Trace && before.Memory == after.Memory:
 			p.say("the same run, bit for bit")
@@ -119,7 +135,8 @@ type shrinkCmd struct {
 	Path   string        `arg:"" help:"Folder of a failing run, or a schedule file."`
 	Oracle string        `help:"The oracle that must go on firing (default: the run's first)."`
 	For    time.Duration `default:"15m" help:"How long to try (default ${default})."`
-	Out    string        `placeholder:"FILE" help:"Where the small schedule goes (default shrunk.json in the folder)."`
+	Runs   int           `placeholder:"N" help:"How many runs to try at most: on any machine that gives the same schedule, if there is time for them (default as many as there is time for)."`
+	Out    string        `placeholder:"FILE" help:"Where the small schedule goes; a schedule that is there is replaced (default shrunk.json in the folder)."`
 	patched
 }
 
@@ -129,7 +146,19 @@ func (c *shrinkCmd) Run(p *program) error {
 	if err != nil {
 		return usageError{err}
 	}
-	l, err := c.lab(p)
+	if _, err := c.madeWith(p, c.Path); err != nil {
+		return err
+	}
+	if c.Out == "" {
+		c.Out = filepath.Join(c.Path, "shrunk.json")
+		if info, err := os.Stat(c.Path); err == nil && !info.IsDir() {
+			c.Out = c.Path + ".shrunk.json"
+		}
+	}
+	if err := lab.MayWriteSchedule(c.Out); err != nil {
+		return usageError{err}
+	}
+	l, patch, err := c.lab(p)
 	if err != nil {
 		return err
 	}
@@ -141,24 +170,19 @@ func (c *shrinkCmd) Run(p *program) error {
 		}
 		c.Oracle = oracles[0]
 	}
-	if c.Out == "" {
-		c.Out = c.Path + "/shrunk.json"
-		if info, err := os.Stat(c.Path); err == nil && !info.IsDir() {
-			c.Out = c.Path + ".shrunk.json"
-		}
-	}
 	ctx, cancel := context.WithTimeout(p.ctx, c.For)
 	defer cancel()
-	small := l.Shrink(ctx, s, c.Oracle, p.say)
+	small := l.Shrink(ctx, s, lab.Shrinking{Oracle: c.Oracle, Runs: c.Runs, Say: p.say})
 	if small.Result == nil {
 		return usagef("the oracle %q does not fire: name another with --oracle", c.Oracle)
 	}
-	if err := writeSchedule(c.Out, small.Schedule); err != nil {
+	if err := lab.WriteSchedule(c.Out, small.Schedule); err != nil {
 		return err
 	}
 	p.say("%s: %d faults, %d operations, after %d runs in %s: %s", c.Oracle, len(small.Schedule.Faults), small.Operations, small.Runs, small.Took.Round(time.Second), c.Out)
 	for _, f := range small.Result.Failures {
 		p.say("  %9.3fs %s: %s", f.At, f.Oracle, f.Detail)
 	}
+	p.say("again:   %s replay %s%s", p.name, c.Out, option(patch))
 	return nil
 }

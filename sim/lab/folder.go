@@ -34,9 +34,15 @@ type Folder struct {
 	text *bufio.Writer
 }
 
-// NewFolder makes the folder. An existing one is replaced if kvsim wrote it, else refused.
+// MayMakeFolder says why MakeFolder and NewFolder would refuse: to ask before what takes long.
+func MayMakeFolder(path string) error { return rig.MayBeNew(path, markFile) }
+
+// MakeFolder makes a folder for whatever files. An existing one is replaced if kvsim wrote it, else refused.
+func MakeFolder(path string) error { return rig.NewFolder(path, markFile) }
+
+// NewFolder makes the folder of a run, as MakeFolder does.
 func NewFolder(path string) (*Folder, error) {
-	if err := rig.NewFolder(path, markFile); err != nil {
+	if err := MakeFolder(path); err != nil {
 		return nil, err
 	}
 	log, err := os.Create(filepath.Join(path, LogFile))
@@ -49,8 +55,23 @@ func NewFolder(path string) (*Folder, error) {
 // Log gets what nodes and world say.
 func (f *Folder) Log() io.Writer { return f.text }
 
+// Record is what is told of a run: in its folder, and on the last line that kvsim run prints.
+type Record struct {
+	*sim.Result
+	Failed []string `json:"oracles"`         // that failed, in the order in which they first did
+	Patch  *Patch   `json:"patch,omitempty"` // that the program was built with; nil: none
+}
+
+// NewRecord makes lists of what is nil: who reads them as JSON expects lists.
+func NewRecord(r *sim.Result, p *Patch) *Record {
+	if r.Failures == nil {
+		r.Failures = []sim.Failure{}
+	}
+	return &Record{r, oraclesOf(r), p}
+}
+
 // Finish writes schedule, result, history and the report.
-func (f *Folder) Finish(s *schedule.Schedule, r *sim.Result) error {
+func (f *Folder) Finish(s *schedule.Schedule, r *Record) error {
 	history := lin.History{Model: lin.Kvorum, Operations: r.History, Annotations: r.Annotations}
 	report := *r.Report
 	report.Run = r.Says() // a linearizable history does not make a good run
@@ -63,7 +84,7 @@ func (f *Folder) Finish(s *schedule.Schedule, r *sim.Result) error {
 			return e.Encode(r)
 		}),
 		f.write(HistoryFile, func(w io.Writer) error { return rig.WriteHistory(w, history) }),
-		f.write(CommitsFile, func(w io.Writer) error { return writeCommits(w, r) }),
+		f.write(CommitsFile, func(w io.Writer) error { return writeCommits(w, r.Result) }),
 		lin.WriteReport(context.Background(), filepath.Join(f.path, ReportFolder), history, report),
 	)
 }
@@ -82,28 +103,18 @@ func (f *Folder) write(name string, write func(io.Writer) error) error {
 	return rig.WriteFile(filepath.Join(f.path, name), write)
 }
 
-// ReadSchedule reads the schedule of a run folder, or a schedule file.
-func ReadSchedule(path string) (*schedule.Schedule, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, ScheduleFile)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("schedule: %w", err)
-	}
-	defer file.Close()
-	return schedule.Read(file)
-}
-
 // ReadResult reads the result of a run folder.
-func ReadResult(path string) (*sim.Result, error) {
+func ReadResult(path string) (*Record, error) {
 	b, err := os.ReadFile(filepath.Join(path, ResultFile))
 	if err != nil {
 		return nil, fmt.Errorf("result: %w", err)
 	}
-	var r sim.Result
+	var r Record
 	if err := json.Unmarshal(b, &r); err != nil {
 		return nil, fmt.Errorf("result %s: %w", path, err)
+	}
+	if r.Result == nil {
+		return nil, fmt.Errorf("result %s: it tells of no run", path)
 	}
 	return &r, nil
 }

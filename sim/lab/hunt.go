@@ -3,27 +3,31 @@ package lab
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/kvorum/kvorum/sim"
-	"github.com/kvorum/kvorum/sim/build"
-	"github.com/kvorum/kvorum/sim/patch"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
 
-// Kill is what a hunt found out about a patch.
+// Kill is what a hunt found out about a patch. Of how many workers it had, and which of them was faster, only the times tell.
 type Kill struct {
-	Patch   string   `json:"patch"`
-	Killed  bool     `json:"killed"`
-	Seed    uint64   `json:"seed,omitempty"`    // that killed it
-	Oracles []string `json:"oracles,omitempty"` // that fired there; the first is the one that fired first
-	Seeds   int      `json:"seeds"`             // that were run with the patch
-	CPU     float64  `json:"cpu_seconds"`       // of this process for those runs, without building
-	Wall    float64  `json:"wall_seconds"`
+	Patch  string  `json:"patch"`
+	Killed bool    `json:"killed"`
+	Seed   *uint64 `json:"seed"`  // that killed it: the first that does; nil if none did
+	Seeds  int     `json:"seeds"` // that were run with the patch, from the first up to the one that killed it
+	From   uint64  `json:"from"`  // of the range that was asked for
+	To     uint64  `json:"to"`
+
+	Oracles  []string       `json:"oracles"` // that fired in the run that killed; the first is the one that fired first
+	Together                // of the run that killed, its own hashes; if none did, of all seeds
+	Fired    map[string]int `json:"faults"` // how often each took effect, in the same runs
+
+	Verdict sim.Verdict `json:"verdict"` // failed: killed; good: it lives; undecided: it lived until the hunt was interrupted
+	Virtual float64     `json:"virtual_seconds"`
+	CPU     float64     `json:"cpu_seconds"` // of this process for those runs, without building
+	Wall    float64     `json:"wall_seconds"`
 
 	Small    *Small             `json:"small,omitempty"`
 	Schedule *schedule.Schedule `json:"-"`
@@ -51,66 +55,68 @@ func SmallOf(s Shrunk, oracle string) *Small {
 	return &Small{oracle, len(s.Schedule.Faults), s.Operations, file.Len(), s.Runs, s.Took.Seconds(), s.Schedule}
 }
 
-// BuildError says that a patch does not apply or build: nothing was run.
-type BuildError struct{ Err error }
+// Passes reports whether a run of the plain program clears it, so that what the same seed shows of a patched one is the patch's
+// doing. A run that was not decided clears nothing.
+func Passes(r *sim.Result) bool { return r.Verdict == sim.Good || r.Verdict == sim.Vacuous }
 
-func (e *BuildError) Error() string { return e.Err.Error() }
-
-// Unwrap gives the cause.
-func (e *BuildError) Unwrap() error { return e.Err }
-
-// NewPatched is New with a unified diff applied to the node (and to the client, if it changes what both share).
-func NewPatched(ctx context.Context, c Config, text []byte) (*Lab, error) {
-	work := c.Build.Work
-	if work == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no cache folder: %w", err)
-		}
-		work = filepath.Join(cache, "kvorum", "patched")
-	}
-	ready, err := patch.Prepare(ctx, c.Build.Root, work, text)
-	if err != nil {
-		return nil, &BuildError{err}
-	}
-	c.Build.Overlay, c.Build.Patches = ready.Overlay, append(c.Build.Patches, ready.Patches...)
-	built, err := build.All(ctx, c.Build)
-	if err != nil {
-		return nil, &BuildError{err}
-	}
-	return load(ctx, c, built)
+// Hunt runs seeds on patched until one fails that the plain program passes, which is only asked once a seed has failed. Seeds below
+// it that are under way are run to their end: it is the first of them all that counts.
+func Hunt(ctx context.Context, patched *Lab, plainPasses func(*schedule.Schedule) (bool, error), c Campaign) (Kill, error) {
+	return hunt(ctx, func(s *schedule.Schedule) *sim.Result { return patched.Run(ctx, s, sim.Options{}) }, plainPasses, c)
 }
 
-// Hunt runs seeds on patched until one fails that the plain program passes, which is only asked once a seed has failed.
-func Hunt(ctx context.Context, patched *Lab, plainPasses func(*schedule.Schedule) (bool, error), c Campaign) (Kill, error) {
-	var k Kill
+func hunt(ctx context.Context, one func(*schedule.Schedule) *sim.Result, plainPasses func(*schedule.Schedule) (bool, error), c Campaign) (Kill, error) {
+	k := Kill{Oracles: []string{}, Fired: map[string]int{}, From: c.From, To: c.To, Verdict: sim.Good}
+	var killer *sim.Result
 	var failure error
 	began, cpu := time.Now(), cpuSeconds()
 	done := c.Done
 	c.Done = func(s *schedule.Schedule, r *sim.Result) bool {
-		k.Seeds++
 		if done != nil && !done(s, r) {
 			return false
 		}
-		if r.Verdict != sim.Failed || k.Killed || ctx.Err() != nil {
-			return !k.Killed
+		if r.Verdict != sim.Failed || killer != nil && killer.Seed < r.Seed || failure != nil || ctx.Err() != nil {
+			return killer == nil && failure == nil
 		}
 		before := cpuSeconds()
 		passes, err := plainPasses(s)
 		cpu += cpuSeconds() - before // the plain program's share is no part of the hunt
-		if err != nil {
-			failure = err
-			return false
+		if passes && err == nil {
+			killer, k.Schedule = r, s
 		}
-		if !passes {
-			return true // not the patch's doing
-		}
-		k.Killed, k.Seed, k.Oracles, k.Schedule = true, r.Seed, r.Oracles(), s
-		return false
+		failure = err
+		return killer == nil && failure == nil // it goes on if that is not the patch's doing
 	}
-	patched.Campaign(ctx, c)
+	k.tell(c.run(ctx, one), killer)
+	if killer == nil && ctx.Err() != nil {
+		k.Verdict = sim.Undecided
+	}
 	k.CPU, k.Wall = cpuSeconds()-cpu, time.Since(began).Seconds()
 	return k, failure
+}
+
+// tell sums up the results up to the killer's, or all.
+func (k *Kill) tell(results []*sim.Result, killer *sim.Result) {
+	if killer != nil {
+		results = slices.DeleteFunc(results, func(r *sim.Result) bool { return r.Seed > killer.Seed }) // what ran beside it
+	}
+	for _, r := range results {
+		k.Virtual += r.Virtual
+	}
+	k.Seeds = len(results)
+	if killer != nil {
+		k.Killed, k.Seed, k.Verdict, k.Oracles = true, &killer.Seed, sim.Failed, oraclesOf(killer)
+		results = []*sim.Result{killer}
+	}
+	k.Together = together(results)
+	if killer != nil {
+		k.Trace, k.Memory = killer.Trace, killer.Memory
+	}
+	for _, r := range results {
+		for id, n := range r.Fired {
+			k.Fired[id] += n
+		}
+	}
 }
 
 // cpuSeconds is what this process has used.

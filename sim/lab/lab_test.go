@@ -52,7 +52,7 @@ func TestReportSaysWhatTheRunWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &sim.Result{Verdict: sim.Vacuous, Writes: 3, Report: &lin.Report{Verdict: lin.Linearizable}}
-	if err := folder.Finish(&schedule.Schedule{}, r); err != nil {
+	if err := folder.Finish(&schedule.Schedule{}, NewRecord(r, nil)); err != nil {
 		t.Fatal(err)
 	}
 	page, err := os.ReadFile(filepath.Join(path, ReportFolder, "index.html"))
@@ -98,11 +98,15 @@ func TestSummaryJudges(t *testing.T) {
 				r.Fired["partition"] = 0
 			}
 		}, sim.Vacuous},
-		"dead probe":             {judged, func(_ int, r *sim.Result) { delete(r.Reached, "write torn") }, sim.Vacuous},
-		"few leaders":            {judged, func(_ int, r *sim.Result) { r.Reached[sim.ProbeLeader] = 2 }, sim.Vacuous},
-		"few snapshots":          {judged, func(i int, r *sim.Result) { r.Reached[sim.ProbeInstall] = btoi(i%4 == 0) }, sim.Vacuous},
-		"few losses":             {judged, func(i int, r *sim.Result) { r.Reached[sim.ProbeLoss] = btoi(i%4 == 0) }, sim.Vacuous},
-		"too small to judge all": {judged - 1, func(_ int, r *sim.Result) { delete(r.Reached, "write torn") }, sim.Good},
+		"dead detectable fault":                     {judgedRarer, func(_ int, r *sim.Result) { delete(r.Fired, "bit-flip") }, sim.Vacuous},
+		"detectable fault in one seed of a hundred": {judgedRarer, func(i int, r *sim.Result) { r.Fired["bit-flip"] = btoi(i%100 == 0) }, sim.Good},
+		"detectable fault in fewer":                 {judgedRarer, func(i int, r *sim.Result) { r.Fired["bit-flip"] = btoi(i%120 == 0) }, sim.Vacuous},
+		"too small to judge a rare fault":           {judgedRarer - 1, func(_ int, r *sim.Result) { delete(r.Fired, "bit-flip") }, sim.Good},
+		"dead probe":                                {judged, func(_ int, r *sim.Result) { delete(r.Reached, "write torn") }, sim.Vacuous},
+		"few leaders":                               {judged, func(_ int, r *sim.Result) { r.Reached[sim.ProbeLeader] = 2 }, sim.Vacuous},
+		"few snapshots":                             {judged, func(i int, r *sim.Result) { r.Reached[sim.ProbeInstall] = btoi(i%4 == 0) }, sim.Vacuous},
+		"few losses":                                {judged, func(i int, r *sim.Result) { r.Reached[sim.ProbeLoss] = btoi(i%4 == 0) }, sim.Vacuous},
+		"too small to judge all":                    {judged - 1, func(_ int, r *sim.Result) { delete(r.Reached, "write torn") }, sim.Good},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Summarize(results(c.n, c.change), time.Minute)

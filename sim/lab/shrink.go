@@ -18,11 +18,18 @@ type Shrunk struct {
 	Took       time.Duration
 }
 
+// Shrinking says how to make a schedule smaller.
+type Shrinking struct {
+	Oracle string                           // that must go on firing
+	Runs   int                              // at most so many; 0: no bound but the context
+	Say    func(format string, args ...any) // progress; nil: none
+}
+
 // Shrink makes a failing schedule smaller for as long as the context lasts, while the same oracle fires. Faults go by delta
 // debugging (Zeller and Hildebrandt, 2002), then the number of operations and of clients, the knobs and the lengths of what
-// is left. What comes after the failure goes first: it makes all further runs shorter. say is told of progress.
-func (l *Lab) Shrink(ctx context.Context, s *schedule.Schedule, oracle string, say func(format string, args ...any)) Shrunk {
-	k := &shrinker{lab: l, ctx: ctx, oracle: oracle, say: say, began: time.Now()}
+// is left. What comes after the failure goes first: it makes all further runs shorter.
+func (l *Lab) Shrink(ctx context.Context, s *schedule.Schedule, how Shrinking) Shrunk {
+	k := &shrinker{Shrinking: how, lab: l, ctx: ctx, began: time.Now()}
 	k.best = Shrunk{Schedule: s}
 	if !k.fails(clone(s)) {
 		return k.best
@@ -41,13 +48,15 @@ func (l *Lab) Shrink(ctx context.Context, s *schedule.Schedule, oracle string, s
 }
 
 type shrinker struct {
-	lab    *Lab
-	ctx    context.Context
-	oracle string
-	say    func(format string, args ...any)
-	began  time.Time
-	best   Shrunk
+	Shrinking
+	lab   *Lab
+	ctx   context.Context
+	began time.Time
+	best  Shrunk
 }
+
+// over: there is no time, or no run, left.
+func (k *shrinker) over() bool { return k.ctx.Err() != nil || k.Runs > 0 && k.best.Runs >= k.Runs }
 
 func clone(s *schedule.Schedule) *schedule.Schedule {
 	c := *s
@@ -57,17 +66,17 @@ func clone(s *schedule.Schedule) *schedule.Schedule {
 
 // fails runs s, and keeps it as the best if the oracle fires.
 func (k *shrinker) fails(s *schedule.Schedule) bool {
-	if k.ctx.Err() != nil {
+	if k.over() {
 		return false
 	}
-	r := k.lab.Run(k.ctx, s, sim.Options{Until: k.oracle})
+	r := k.lab.Run(k.ctx, s, sim.Options{Until: k.Oracle})
 	k.best.Runs++
-	if !slices.Contains(r.Oracles(), k.oracle) {
+	if !slices.Contains(r.Oracles(), k.Oracle) {
 		return false
 	}
 	k.best.Schedule, k.best.Result, k.best.Operations = s, r, len(r.History)
-	if k.say != nil {
-		k.say("%d runs: %d faults, %d operations, %s", k.best.Runs, len(s.Faults), len(r.History), time.Duration(s.Duration))
+	if k.Say != nil {
+		k.Say("%d runs: %d faults, %d operations, %s", k.best.Runs, len(s.Faults), len(r.History), time.Duration(s.Duration))
 	}
 	return true
 }
@@ -83,7 +92,7 @@ func (k *shrinker) try(change func(*schedule.Schedule)) bool {
 func (k *shrinker) faults() {
 	for pieces := 1; ; {
 		list := k.best.Schedule.Faults
-		if len(list) == 0 || k.ctx.Err() != nil {
+		if len(list) == 0 || k.over() {
 			return
 		}
 		pieces = min(pieces, len(list))
@@ -113,7 +122,7 @@ func (k *shrinker) operations() {
 		} else {
 			low = middle
 		}
-		if k.ctx.Err() != nil {
+		if k.over() {
 			return
 		}
 	}
@@ -123,7 +132,7 @@ func (k *shrinker) operations() {
 func (k *shrinker) duration() {
 	s, r := k.best.Schedule, k.best.Result
 	for _, f := range r.Failures {
-		if f.Oracle != k.oracle {
+		if f.Oracle != k.Oracle {
 			continue
 		}
 		at := schedule.Duration((f.At + 1) * float64(time.Second))
@@ -156,7 +165,7 @@ func (k *shrinker) knobs() {
 	if k.try(func(s *schedule.Schedule) { s.Flags = nil }) {
 		return
 	}
-	for i := len(k.best.Schedule.Flags) - 1; i >= 0 && k.ctx.Err() == nil; i-- {
+	for i := len(k.best.Schedule.Flags) - 1; i >= 0 && !k.over(); i-- {
 		k.try(func(s *schedule.Schedule) { s.Flags = slices.Delete(s.Flags, i, i+1) })
 	}
 }
@@ -169,7 +178,7 @@ func (k *shrinker) lengths() {
 				break
 			}
 		}
-		for k.ctx.Err() == nil && k.best.Schedule.Faults[i].For > schedule.Duration(200*time.Millisecond) {
+		for !k.over() && k.best.Schedule.Faults[i].For > schedule.Duration(200*time.Millisecond) {
 			if !k.try(func(s *schedule.Schedule) { s.Faults[i].For /= 2 }) {
 				break
 			}
