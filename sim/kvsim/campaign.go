@@ -142,6 +142,10 @@ func (oraclesCmd) Run(p *program) error {
 	for _, o := range sim.Oracles() {
 		fmt.Fprintf(t, "%s\t%s\n", o.ID, o.Line)
 	}
+	fmt.Fprintln(t, "\nleft out:")
+	for _, o := range sim.OraclesLeftOut() {
+		fmt.Fprintf(t, "%s\t%s\n", o.ID, o.Line)
+	}
 	return t.Flush()
 }
 

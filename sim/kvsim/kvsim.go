@@ -137,19 +137,25 @@ const defaultDuration = time.Minute
 // world is the flags of what is drawn.
 type world struct {
 	Duration time.Duration `default:"60s" help:"Virtual time of clients and faults (default ${default})."`
-	Shards   int           `default:"1" help:"Shards (default ${default})."`
-	Replicas int           `default:"3" help:"Replicas of each shard (default ${default})."`
+	Shards   *int          `help:"Shards (default: drawn by the seed, mostly 1)."`
+	Replicas *int          `help:"Replicas of each shard (default: drawn by the seed, mostly 3)."`
 	Clients  int           `default:"5" help:"Concurrent clients (default ${default})."`
 	Faults   string        `default:"swarm" help:"Fault classes, comma separated; swarm: each seed draws some; all; none (default ${default})."`
 }
 
 func (w world) defaults() (schedule.Defaults, error) {
-	d := schedule.Defaults{Shards: w.Shards, Replicas: w.Replicas, Duration: w.Duration, Clients: w.Clients}
+	d := schedule.Defaults{Duration: w.Duration, Clients: w.Clients}
 	switch {
-	case w.Shards < 1 || w.Replicas < 1 || w.Clients < 1:
+	case w.Shards != nil && *w.Shards < 1 || w.Replicas != nil && *w.Replicas < 1 || w.Clients < 1:
 		return d, usagef("--shards, --replicas and --clients must be at least 1")
 	case w.Duration < 5*time.Second:
 		return d, usagef("--duration %s is too short to elect a leader and do something: give at least 5s", w.Duration)
+	}
+	if w.Shards != nil {
+		d.Shards = *w.Shards
+	}
+	if w.Replicas != nil {
+		d.Replicas = *w.Replicas
 	}
 	known := map[string]bool{}
 	for _, c := range sim.Classes() {
