@@ -3,6 +3,7 @@ package controller
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,37 @@ type folderIdentity struct {
 	Peers        map[string]string `json:"peers"`                // disk ids of the shard's other members, learnt before Raft is started
 	MeetAgain    map[string]bool   `json:"meet_again,omitempty"` // of Peers: last met when this node had another shape
 	Formed       bool              `json:"formed"`               // every initial member's disk id is known: Raft may start
+	Checksum     string            `json:"checksum,omitempty"`   // of all the rest, from version 2 on
+}
+
+// The versions of the identity file. Version 1 has no checksum; a node that finds it writes the next one in version 2.
+const (
+	identityUnchecked = 1
+	identityVersion   = 2
+)
+
+// sum is the SHA-256 of all but the checksum, in hexadecimal.
+func (have folderIdentity) sum() (string, error) {
+	have.Checksum = ""
+	raw, err := json.Marshal(have)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// whole tells an identity as it was written from one that the disk has spoiled. One wrong bit in a peer's disk id would make this
+// node refuse that peer for good, and the peer end itself.
+func (have folderIdentity) whole() bool {
+	switch have.Version {
+	case identityUnchecked:
+		return have.Disk != ""
+	case identityVersion:
+		sum, err := have.sum()
+		return err == nil && sum == have.Checksum
+	}
+	return false
 }
 
 // dataFolder is the open data folder. Its identity file is replaced atomically and durably.
@@ -59,7 +91,7 @@ func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
 		if want.Disk, err = newDiskID(); err != nil {
 			return nil, err
 		}
-		want.Version, want.Peers = 1, map[string]string{}
+		want.Peers = map[string]string{}
 		d.mu.identity = want
 		return d, d.save(want)
 	case err != nil:
@@ -67,7 +99,7 @@ func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
 	}
 	var have folderIdentity
 	decoder := json.NewDecoder(bytes.NewReader(raw))
-	if err := decoder.Decode(&have); err != nil || have.Disk == "" || have.Version != 1 {
+	if err := decoder.Decode(&have); err != nil || !have.whole() {
 		return nil, fmt.Errorf("data folder %s: %s is corrupt or of another version; restore it from a copy, or start this node under a new id with an empty folder", path, identityFile)
 	}
 	if err := have.compare(path, want); err != nil {
@@ -196,6 +228,11 @@ func (d *dataFolder) setFormed() error {
 }
 
 func (d *dataFolder) save(id folderIdentity) error {
+	id.Version = identityVersion
+	var err error
+	if id.Checksum, err = id.sum(); err != nil {
+		return err
+	}
 	raw, err := json.MarshalIndent(id, "", "  ")
 	if err != nil {
 		return err

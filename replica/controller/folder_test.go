@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,7 +78,7 @@ func TestFolderOfStrangers(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(s.folders[0], "thesis.tex"), []byte("years of work"), 0o600))
 	s.mustRefuse(0, "thesis.tex", "not a kvorum folder", "--data")
 
-	for name, content := range map[string]string{"cut": `{"version": 1, "clus`, "empty": "", "later": `{"version": 2, "disk": "d"}`, "no disk": `{"version": 1}`} {
+	for name, content := range map[string]string{"cut": `{"version": 1, "clus`, "empty": "", "later": `{"version": 3, "disk": "d"}`, "unchecked": `{"version": 2, "disk": "d"}`, "no disk": `{"version": 1}`} {
 		s := newUnstartedShard(t, 1)
 		must(t, os.MkdirAll(s.folders[0], 0o700))
 		must(t, os.WriteFile(filepath.Join(s.folders[0], identityFile), []byte(content), 0o600))
@@ -270,5 +271,63 @@ func TestSnapshotWithoutSum(t *testing.T) {
 	must(t, sink.Close())
 	if index, err := newestSnapshot(filepath.Join(folder, "snapshots")); index != 842 || err != nil {
 		t.Errorf("index %d, %v", index, err)
+	}
+}
+
+// TestFlippedBitOfIdentity: whatever single bit of the identity flips, the folder is refused, or says what it said. (Found by the
+// simulator, seed 1745: a peer's disk id was another, so a healthy peer was turned away, and ended itself.)
+func TestFlippedBitOfIdentity(t *testing.T) {
+	path := t.TempDir()
+	want := folderIdentity{Cluster: "c", Shard: 1, Node: "a", ShardCount: 2, SlotFunction: "last-byte"}
+	d, err := openDataFolder(path, want)
+	must(t, err)
+	_, err = d.learn("b", "0123456789abcdef")
+	must(t, err)
+	must(t, d.setFormed())
+	good := d.identity()
+	file := filepath.Join(path, identityFile)
+	whole, err := os.ReadFile(file)
+	must(t, err)
+	refused := 0
+	for bit := range 8 * len(whole) {
+		bad := bytes.Clone(whole)
+		bad[bit/8] ^= 1 << (bit % 8)
+		must(t, os.WriteFile(file, bad, 0o600))
+		again, err := openDataFolder(path, want)
+		if err != nil {
+			refused++
+			continue
+		}
+		have := again.identity()
+		if have.Disk != good.Disk || !maps.Equal(have.Peers, good.Peers) || have.Formed != good.Formed || have.ShardCount != good.ShardCount || len(have.MeetAgain) > 0 {
+			t.Errorf("bit %d: taken for %+v", bit, have)
+		}
+	}
+	if refused < 4*len(whole) {
+		t.Errorf("only %d of %d flips were refused", refused, 8*len(whole))
+	}
+}
+
+// TestIdentityOfVersion1: it has no checksum, is taken as it is, and is written anew with one.
+func TestIdentityOfVersion1(t *testing.T) {
+	path := t.TempDir()
+	file := filepath.Join(path, identityFile)
+	must(t, os.WriteFile(file, []byte(`{"version":1,"cluster":"c","shard":0,"node":"a","shard_count":1,"slot_function":"last-byte","disk":"d","peers":{"b":"e"},"formed":false}`), 0o600))
+	want := folderIdentity{Cluster: "c", Node: "a", ShardCount: 1, SlotFunction: "last-byte"}
+	d, err := openDataFolder(path, want)
+	must(t, err)
+	if id := d.identity(); id.Disk != "d" || id.Peers["b"] != "e" {
+		t.Errorf("read as %+v", id)
+	}
+	must(t, d.setFormed())
+	raw, err := os.ReadFile(file)
+	must(t, err)
+	if !bytes.Contains(raw, []byte(`"version": 2`)) || !bytes.Contains(raw, []byte(`"checksum": "`)) {
+		t.Errorf("written as %s", raw)
+	}
+	d, err = openDataFolder(path, want)
+	must(t, err)
+	if id := d.identity(); id.Peers["b"] != "e" || !id.Formed {
+		t.Errorf("read again as %+v", id)
 	}
 }
