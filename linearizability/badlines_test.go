@@ -10,9 +10,12 @@ func TestHeadersAndModels(t *testing.T) {
 		{`{"format":"kvorum-history","version":1}`, ""},
 		{`{"format":"kvorum-history","version":1,"model":"register"}` + "\n" + `{"op":"put","key":"x","output":{"result":"ok"},"outcome":"applied","call":1,"return":2}`, ""},
 		{`{"format":"kvorum-history","version":2}`, "line 1: version 2"},
+		{`{"format":"kvorum-history","version":1,"modle":"register"}`, `line 1: header: unknown member "modle": did you mean "model"?`},
+		{`{"fromat":"kvorum-history","version":1}`, `line 1: unknown member "fromat"`},
+		{`{"op":"put","key":"x","output":{"result":"ok"},"outcome":"applied","call":1,"return":2}`, "--model register"},
 		{`{"format":"kvorum-commits","version":1}`, "line 1: format"},
 		{`{"format":"kvorum-history","version":1,"model":"queue"}`, `line 1: model "queue"`},
-		{"\n" + `{"annotation":{"kind":"fault"}}` + "\n" + `{"format":"kvorum-history","version":1}`, "line 3: the header"},
+		{"\n" + `{"annotation":{"kind":"fault","start":1}}` + "\n" + `{"format":"kvorum-history","version":1}`, "line 3: the header"},
 		{`{"format":"kvorum-history","version":1,"model":"register"}` + "\n" + `{"op":"cas","key":"x","input":{"revision":1},"outcome":"unknown","call":1}`, "line 2: the model register compares values"},
 		{`{"op":"cas","key":"x","input":{"expected":"1"},"outcome":"unknown","call":1}`, "line 1: the model kvorum compares revisions"},
 		{`{"op":"cas","key":"x","input":{"expected":"1","revision":1},"outcome":"unknown","call":1}`, "not together"},
@@ -47,8 +50,10 @@ func TestBadCommitsAreNamed(t *testing.T) {
 		{`{"index":1,"op":"put","key":"x","replayed":true}`, "needs input.idempotency_key"},
 		{`{"index":1,"op":"put","key":"x","output":{"result":"ok","value":"v"}}`, "does not put out a value"},
 		{`{"index":1,"op":"put","key":"x","output":{"result":"absent"}}`, "can't have the result absent"},
-		{`{"format":"kvorum-commits","version":1}`, "key is missing"},
-		{`[]`, "cannot unmarshal"},
+		{`{"format":"kvorum-commits","version":1}`, "the header may only be the first line"},
+		{`{"index":1,"op":"put","key":"x","outcome":"applied"}`, `unknown member "outcome": here there are shard`},
+		{`{"index":"1","op":"put","key":"x"}`, "index must be a whole number"},
+		{`[]`, "an array begins"},
 	} {
 		if _, err := ReadCommits(strings.NewReader(good + c.line)); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "line 2") {
 			t.Errorf("%s: %v, want line 2 and %q", c.line, err, c.want)

@@ -84,36 +84,48 @@ func (c Commit) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON reads one line and validates it. Members it does not know are ignored.
+// UnmarshalJSON reads one line and validates it. It refuses members that it does not know, but for those whose names begin
+// with _: they are the recorder's own.
 func (c *Commit) UnmarshalJSON(b []byte) error {
+	n, _, err := decodeCommit(b)
+	if err == nil {
+		*c = n
+	}
+	return err
+}
+
+// decodeCommit also says whether a refused write's commit does not tell what refused it.
+func decodeCommit(b []byte) (c Commit, untold bool, err error) {
 	var in commitJSON
 	if err := json.Unmarshal(b, &in); err != nil {
-		return err
+		return c, false, explain(err, b)
+	}
+	if err := checkMembers(b, commitShape); err != nil {
+		return c, false, err
 	}
 	switch {
 	case in.Key == nil && in.KeyBase64 == nil:
-		return errors.New("key is missing")
+		return c, false, errors.New("key is missing")
 	case in.Index == nil:
-		return errors.New("index is missing")
+		return c, false, errors.New("index is missing")
 	}
 	var j joiner
-	n := Commit{
+	c = Commit{
 		Shard: in.Shard, Index: *in.Index, Position: in.Position, Epoch: in.Epoch, Kind: in.Op, Replayed: in.Replayed,
 		Key: j.join("key", in.Key, in.KeyBase64), Input: j.input(in.Input), Output: j.output(in.Output),
 	}
 	if j.err != nil {
-		return j.err
+		return c, false, j.err
 	}
-	if err := n.Validate(); err != nil {
-		return err
-	}
-	*c = n
-	return nil
+	return c, in.Output.untold(), c.Validate()
 }
 
-// ReadCommits reads a whole commit log, in any order. The same commit may stand there several times, once for each machine
-// that executed it. An error names the line.
-func ReadCommits(r io.Reader) ([]Commit, error) {
+// ReadCommits reads a whole commit log of the model Kvorum, in any order. The same commit may stand there several times,
+// once for each machine that executed it. An error names the line.
+func ReadCommits(r io.Reader) ([]Commit, error) { return ReadModelCommits(r, Kvorum) }
+
+// ReadModelCommits is ReadCommits for any model.
+func ReadModelCommits(r io.Reader, m Model) ([]Commit, error) {
 	lines := newLineReader(r)
 	var all []Commit
 	for first := true; ; first = false {
@@ -124,22 +136,35 @@ func ReadCommits(r io.Reader) ([]Commit, error) {
 		if err != nil {
 			return nil, err
 		}
-		var h header
-		if err := json.Unmarshal(text, &h); err != nil {
+		c, isHeader, err := readCommit(text, first, m)
+		switch {
+		case err != nil:
 			return nil, lines.wrap(err)
+		case !isHeader:
+			all = append(all, c)
 		}
-		if first && h.Format != "" {
-			if err := h.check(commitFormat); err != nil {
-				return nil, lines.wrap(err)
-			}
-			continue
-		}
-		var c Commit
-		if err := json.Unmarshal(text, &c); err != nil {
-			return nil, lines.wrap(err)
-		}
-		all = append(all, c)
 	}
+}
+
+func readCommit(text []byte, first bool, m Model) (c Commit, isHeader bool, err error) {
+	var h header
+	if err := json.Unmarshal(text, &h); err != nil {
+		return c, false, explain(err, text)
+	}
+	if first && h.Format != "" {
+		if err := checkMembers(text, headerShape); err != nil {
+			return c, false, fmt.Errorf("header: %w", err)
+		}
+		return c, true, h.check(commitFormat)
+	}
+	if h.Format != "" {
+		return c, false, errors.New("the header may only be the first line")
+	}
+	c, untold, err := decodeCommit(text)
+	if err == nil && untold && m != Register {
+		err = errUntold(Kvorum)
+	}
+	return c, false, err
 }
 
 // CommitWriter writes a commit log line by line. Not for several goroutines at once.

@@ -22,6 +22,7 @@ const (
 	ednMaxDepth  = 64
 	ednMaxAtom   = 1 << 20 // bytes of one string, number, keyword ...
 	ednDelimiter = "()[]{}\";"
+	ednNoTag     = ednDelimiter + " ,\t\r\n#_" // what no tag begins with
 )
 
 type ednReader struct {
@@ -193,13 +194,36 @@ func (r *ednReader) dispatch(depth int) (any, error) {
 			return nil, err
 		}
 		return r.value(depth + 1)
-	case strings.IndexByte(ednDelimiter+" ,\t\r\n#", c) >= 0:
+	case strings.IndexByte(ednNoTag, c) >= 0:
 		return nil, fmt.Errorf("%q after #", c)
 	}
 	if _, err := r.atom(c); err != nil {
 		return nil, err
 	}
 	return r.inner(depth + 1)
+}
+
+// untagged is next behind the tags that come before it.
+func (r *ednReader) untagged() (byte, error) {
+	for tags := 0; ; tags++ {
+		c, err := r.next()
+		if errors.Is(err, io.EOF) && tags > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil || c != '#' {
+			return c, err
+		}
+		begin, err := r.in.Peek(1)
+		if err != nil || strings.IndexByte(ednNoTag, begin[0]) >= 0 {
+			return c, nil // a set, something to leave out, or what shows to be wrong when it is read
+		}
+		if _, err := r.in.Discard(1); err != nil {
+			return c, err
+		}
+		if _, err := r.atom(begin[0]); err != nil {
+			return c, err
+		}
+	}
 }
 
 // text reads a string after its first quote.
@@ -303,6 +327,27 @@ func ednText(v any) string {
 		return "{" + strings.Join(texts, ", ") + "}"
 	}
 	return fmt.Sprint(v)
+}
+
+// ednShort is ednText for messages.
+func ednShort(v any) string { return clip(ednText(v), maxShownBytes) }
+
+// names lists the keys, for messages.
+func (m ednMap) names() string {
+	names := make([]string, len(m))
+	for i := range m {
+		names[i] = ednShort(m[i].key)
+	}
+	return clip("{"+strings.Join(names, " ")+"}", 3*maxShownBytes)
+}
+
+func (m ednMap) has(keyword ednAtom) bool {
+	for _, p := range m {
+		if p.key == any(keyword) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m ednMap) get(keyword ednAtom) any {

@@ -32,7 +32,15 @@ type Annotation struct {
 	Text  string `json:"text"`           // for people
 	Node  string `json:"node,omitempty"` // whom it befell
 	Start int64  `json:"start"`          // nanoseconds, on the clock of the operations
-	End   int64  `json:"end,omitempty"`  // nanoseconds; 0 = a moment
+	End   int64  `json:"end,omitempty"`  // nanoseconds, not before Start; 0 = a moment
+}
+
+// Validate reports the first thing that makes the annotation meaningless.
+func (a *Annotation) Validate() error {
+	if a.End != 0 && a.End < a.Start {
+		return fmt.Errorf("annotation: end %d is before start %d; leave end out of what lasted a moment", a.End, a.Start)
+	}
+	return nil
 }
 
 // History is a whole file.
@@ -52,43 +60,14 @@ type header struct {
 func (h header) check(format string) error {
 	switch {
 	case h.Format != format:
-		return fmt.Errorf("format %q is not %q", h.Format, format)
+		return fmt.Errorf("format %s is not %q", quote(h.Format), format)
 	case h.Version != FormatVersion:
 		return fmt.Errorf("version %d of the format is not the one known here, %d", h.Version, FormatVersion)
 	case h.Model != "" && h.Model != Kvorum && h.Model != Register:
-		return fmt.Errorf("model %q is none of kvorum, register", h.Model)
+		return fmt.Errorf("model %s is none of kvorum, register", quote(string(h.Model)))
 	}
 	return nil
 }
-
-// lineReader reads JSON lines and names the line in errors.
-type lineReader struct {
-	lines  *bufio.Scanner
-	number int
-}
-
-func newLineReader(r io.Reader) *lineReader {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), MaxLineBytes)
-	return &lineReader{lines: lines}
-}
-
-// next gives the next line that isn't empty; it is valid until the following call.
-func (l *lineReader) next() ([]byte, error) {
-	for l.lines.Scan() {
-		l.number++
-		if len(l.lines.Bytes()) > 0 {
-			return l.lines.Bytes(), nil
-		}
-	}
-	if err := l.lines.Err(); err != nil {
-		l.number++
-		return nil, l.wrap(err)
-	}
-	return nil, io.EOF
-}
-
-func (l *lineReader) wrap(err error) error { return fmt.Errorf("line %d: %w", l.number, err) }
 
 // Reader reads a history line by line, in constant memory. Not for several goroutines at once.
 type Reader struct {
@@ -112,8 +91,13 @@ func (r *Reader) Model() Model {
 
 // line is any line of a history.
 type line struct {
-	Format     *string     `json:"format"`
-	Annotation *Annotation `json:"annotation"`
+	Format     *string         `json:"format"`
+	Annotation *annotationJSON `json:"annotation"`
+}
+
+type annotationJSON struct {
+	Annotation
+	Start *int64 `json:"start"`
 }
 
 // Next gives the next operation or the next annotation: exactly one of them is set. At the end it gives io.EOF. Other
@@ -126,7 +110,7 @@ func (r *Reader) Next() (o *Operation, a *Annotation, err error) {
 		}
 		var l line
 		if err := json.Unmarshal(text, &l); err != nil {
-			return nil, nil, r.lines.wrap(err)
+			return nil, nil, r.lines.wrap(explain(err, text))
 		}
 		first := !r.began
 		r.began = true
@@ -136,15 +120,15 @@ func (r *Reader) Next() (o *Operation, a *Annotation, err error) {
 		case l.Format != nil:
 			err = errors.New("the header may only be the first line")
 		case l.Annotation != nil:
-			return nil, l.Annotation, nil
+			a, err = l.Annotation.annotation(text)
 		default:
 			o, err = r.operation(text)
-			if err == nil {
-				return o, nil, nil
-			}
 		}
 		if err != nil {
 			return nil, nil, r.lines.wrap(err)
+		}
+		if o != nil || a != nil {
+			return o, a, nil
 		}
 	}
 }
@@ -152,7 +136,10 @@ func (r *Reader) Next() (o *Operation, a *Annotation, err error) {
 func (r *Reader) header(text []byte) error {
 	var h header
 	if err := json.Unmarshal(text, &h); err != nil {
-		return err
+		return explain(err, text)
+	}
+	if err := checkMembers(text, headerShape); err != nil {
+		return fmt.Errorf("header: %w", err)
 	}
 	if r.model == "" {
 		r.model = h.Model
@@ -160,12 +147,30 @@ func (r *Reader) header(text []byte) error {
 	return h.check(historyFormat)
 }
 
+func (j *annotationJSON) annotation(text []byte) (*Annotation, error) {
+	if err := checkMembers(text, noteShape); err != nil {
+		return nil, fmt.Errorf("annotation: %w", err)
+	}
+	if j.Start == nil {
+		return nil, errors.New("annotation: start is missing (nanoseconds, on the clock of the operations)")
+	}
+	a := j.Annotation
+	a.Start = *j.Start
+	return &a, a.Validate()
+}
+
 func (r *Reader) operation(text []byte) (*Operation, error) {
-	o := &Operation{}
-	if err := json.Unmarshal(text, o); err != nil {
+	o, untold, err := decodeOperation(text)
+	if err == nil {
+		err = o.validateFor(r.Model())
+	}
+	if err == nil && untold && r.Model() != Register {
+		err = errUntold(r.Model())
+	}
+	if err != nil {
 		return nil, err
 	}
-	return o, o.validateFor(r.Model())
+	return &o, nil
 }
 
 // ReadHistory reads a whole history, for the model asked for or, with "", the file's own. An error names the line; a
@@ -249,11 +254,15 @@ func (w *Writer) Write(o Operation) error {
 	return nil
 }
 
-// Annotate appends an annotation.
+// Annotate appends an annotation. It refuses one that a Reader would refuse.
 func (w *Writer) Annotate(a Annotation) error {
-	if err := w.lines.write(struct {
-		Annotation Annotation `json:"annotation"`
-	}{a}); err != nil {
+	err := a.Validate()
+	if err == nil {
+		err = w.lines.write(struct {
+			Annotation Annotation `json:"annotation"`
+		}{a})
+	}
+	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
 	return nil

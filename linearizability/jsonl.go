@@ -19,7 +19,7 @@ type operationJSON struct {
 	Input     inputJSON  `json:"input"`
 	Output    outputJSON `json:"output"`
 	Outcome   Outcome    `json:"outcome"`
-	Call      int64      `json:"call"`
+	Call      *int64     `json:"call"`
 	Return    *int64     `json:"return,omitempty"`
 	Client    int        `json:"client"`
 	Node      string     `json:"node,omitempty"`
@@ -45,7 +45,7 @@ type outputJSON struct {
 	Result      Result     `json:"result,omitempty"`
 	Value       *string    `json:"value,omitempty"`
 	ValueBase64 *string    `json:"value_base64,omitempty"`
-	Revision    uint64     `json:"revision,omitempty"`
+	Revision    *uint64    `json:"revision,omitempty"`
 	Items       []itemJSON `json:"items,omitempty"`
 	More        bool       `json:"more,omitempty"`
 }
@@ -94,7 +94,7 @@ func (j *joiner) join(name string, text, encoded *string) string {
 
 // MarshalJSON writes the line of the history format, without the line feed.
 func (o Operation) MarshalJSON() ([]byte, error) {
-	j := operationJSON{Op: o.Kind, Outcome: o.Outcome, Call: o.Call, Client: o.Client, Node: o.Node, Receipt: o.Receipt}
+	j := operationJSON{Op: o.Kind, Outcome: o.Outcome, Call: &o.Call, Client: o.Client, Node: o.Node, Receipt: o.Receipt}
 	j.Key, j.KeyBase64 = split(o.Key, o.Kind != List)
 	j.Input, j.Output = marshalInput(o.Input), marshalOutput(o.Output)
 	if l := o.Listing; l != nil {
@@ -122,7 +122,10 @@ func marshalInput(i Input) inputJSON {
 }
 
 func marshalOutput(o Output) outputJSON {
-	j := outputJSON{Result: o.Result, Revision: o.Revision}
+	j := outputJSON{Result: o.Result}
+	if o.Revision != 0 || o.Result == PreconditionFailed { // refused: 0 says that the key was absent
+		j.Revision = &o.Revision
+	}
 	j.Value, j.ValueBase64 = split(o.Value, false)
 	return j
 }
@@ -136,7 +139,18 @@ func (j *joiner) input(i inputJSON) Input {
 }
 
 func (j *joiner) output(o outputJSON) Output {
-	return Output{Result: o.Result, Value: j.join("output.value", o.Value, o.ValueBase64), Revision: o.Revision}
+	out := Output{Result: o.Result, Value: j.join("output.value", o.Value, o.ValueBase64)}
+	if o.Revision != nil {
+		out.Revision = *o.Revision
+	}
+	return out
+}
+
+// untold: refused, and not told at which revision the key was, nor that it was absent. The model Register doesn't ask.
+func (o *outputJSON) untold() bool { return o.Result == PreconditionFailed && o.Revision == nil }
+
+func errUntold(m Model) error {
+	return fmt.Errorf("result %s needs output.revision in the model %s: the present one, 0 if the key was absent%s", PreconditionFailed, m, registerHint)
 }
 
 func (j *joiner) listing(i inputJSON, o outputJSON) *Listing {
@@ -152,36 +166,47 @@ func (j *joiner) listing(i inputJSON, o outputJSON) *Listing {
 	return l
 }
 
-// UnmarshalJSON reads one line and validates it. Members it does not know are ignored, so that recorders may add to the
-// format what reports want to show.
+// UnmarshalJSON reads one line and validates it. It refuses members that it does not know, but for those whose names begin
+// with _: they are the recorder's own. In the model Kvorum a Reader asks for more.
 func (o *Operation) UnmarshalJSON(b []byte) error {
+	n, _, err := decodeOperation(b)
+	if err == nil {
+		*o = n
+	}
+	return err
+}
+
+// decodeOperation also says whether a refused operation was not told what refused it.
+func decodeOperation(b []byte) (o Operation, untold bool, err error) {
 	var in operationJSON
 	if err := json.Unmarshal(b, &in); err != nil {
-		return err
+		return o, false, explain(err, b)
 	}
-	if in.Op != List && in.Key == nil && in.KeyBase64 == nil {
-		return errors.New("key is missing")
+	if err := checkMembers(b, operationShape); err != nil {
+		return o, false, err
+	}
+	switch {
+	case in.Op != List && in.Key == nil && in.KeyBase64 == nil:
+		return o, false, errors.New("key is missing")
+	case in.Call == nil:
+		return o, false, errors.New("call is missing: when the operation was called, in nanoseconds")
 	}
 	var j joiner
-	n := Operation{
+	o = Operation{
 		Kind: in.Op, Key: j.join("key", in.Key, in.KeyBase64), Input: j.input(in.Input), Output: j.output(in.Output),
-		Outcome: in.Outcome, Call: in.Call, Return: Open, Client: in.Client, Node: in.Node, Receipt: in.Receipt,
+		Outcome: in.Outcome, Call: *in.Call, Return: Open, Client: in.Client, Node: in.Node, Receipt: in.Receipt,
 	}
-	if n.Kind == List {
-		n.Listing = j.listing(in.Input, in.Output)
+	if o.Kind == List {
+		o.Listing = j.listing(in.Input, in.Output)
 	}
 	if j.err != nil {
-		return j.err
+		return o, false, j.err
 	}
-	if n.Outcome != Unknown {
+	if o.Outcome != Unknown {
 		if in.Return == nil {
-			return fmt.Errorf("outcome %s needs return", n.Outcome)
+			return o, false, fmt.Errorf("outcome %s needs return: when the operation came back, in nanoseconds", quote(string(o.Outcome)))
 		}
-		n.Return = *in.Return
+		o.Return = *in.Return
 	}
-	if err := n.Validate(); err != nil {
-		return err
-	}
-	*o = n
-	return nil
+	return o, in.Output.untold(), o.Validate()
 }

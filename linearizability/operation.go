@@ -57,7 +57,7 @@ type Input struct {
 	Expected       string // with ByValue: the value expected
 	ByValue        bool   // cas and conditional delete compare values, not revisions: plain registers
 	IdempotencyKey string // writes: operations on one key that share it are one write, executed at most once
-	Consistency    string // get, list; empty means linearizable
+	Consistency    string // get, list: linearizable, bounded or stale; empty means linearizable
 }
 
 // conditional: a cas or a delete that asks for a certain state.
@@ -125,13 +125,22 @@ func (o *Operation) Weak() bool {
 	return o.Kind.reads() && o.Input.Consistency != "" && o.Input.Consistency != "linearizable"
 }
 
+// knownConsistency: a word that is misspelt would silently make a read one that is not judged.
+func knownConsistency(word string) bool {
+	switch word {
+	case "", "linearizable", "bounded", "stale":
+		return true
+	}
+	return false
+}
+
 // Validate reports the first thing that makes the operation meaningless, whatever the model.
 func (o *Operation) Validate() error {
 	switch {
 	case !o.Kind.valid():
-		return fmt.Errorf("op %q is none of put, create, update, cas, delete, get, list", o.Kind)
+		return fmt.Errorf("op %s is none of put, create, update, cas, delete, get, list", quote(string(o.Kind)))
 	case o.Outcome != Applied && o.Outcome != NotApplied && o.Outcome != Unknown:
-		return fmt.Errorf("outcome %q is none of applied, not-applied, unknown", o.Outcome)
+		return fmt.Errorf("outcome %s is none of applied, not-applied, unknown", quote(string(o.Outcome)))
 	case o.Client < 0:
 		return fmt.Errorf("client %d is negative", o.Client)
 	case o.Outcome != Unknown && o.Return < o.Call:
@@ -144,6 +153,8 @@ func (o *Operation) Validate() error {
 		return errors.New("an expected value without ByValue means nothing")
 	case o.Kind.reads() && o.Input.IdempotencyKey != "":
 		return fmt.Errorf("a %s can't have an idempotency key", o.Kind)
+	case !knownConsistency(o.Input.Consistency):
+		return fmt.Errorf("input.consistency %s is none of linearizable, bounded, stale", quote(o.Input.Consistency))
 	case (o.Kind == List) != (o.Listing != nil):
 		return errors.New("a list, and nothing else, has a listing")
 	}
@@ -159,7 +170,7 @@ func (o *Operation) validateOutput() error {
 	switch o.Output.Result {
 	case "":
 		if o.Outcome == Applied {
-			return errors.New("outcome applied needs output.result")
+			return errors.New("outcome applied needs output.result (ok; of a get that found nothing: absent)")
 		}
 		if o.Output != (Output{}) {
 			return errors.New("output without output.result means nothing")
@@ -167,24 +178,36 @@ func (o *Operation) validateOutput() error {
 		return nil
 	case OK:
 		if o.Outcome != Applied {
-			return fmt.Errorf("result ok contradicts outcome %s", o.Outcome)
+			return fmt.Errorf("result ok contradicts outcome %s: it goes with applied", o.Outcome)
 		}
 		return nil
 	case Absent:
 		if o.Kind != Get && o.Kind != Delete {
-			return fmt.Errorf("a %s can't have the result absent", o.Kind)
+			return fmt.Errorf("a %s can't have the result absent: a write whose condition an absent key does not meet is precondition-failed", o.Kind)
 		}
 	case PreconditionFailed:
 		if unconditional {
-			return fmt.Errorf("an unconditional %s can't have the result precondition-failed", o.Kind)
+			return fmt.Errorf("an unconditional %s can't have the result precondition-failed%s", o.Kind, o.ifAbsent())
 		}
 	default:
-		return fmt.Errorf("result %q is none of ok, absent, precondition-failed", o.Output.Result)
+		return fmt.Errorf("result %s is none of ok, absent, precondition-failed", quote(string(o.Output.Result)))
 	}
-	if o.Kind != Get && o.Outcome != NotApplied || o.Kind == Get && o.Outcome != Applied {
-		return fmt.Errorf("result %s of a %s contradicts outcome %s", o.Output.Result, o.Kind, o.Outcome)
+	right := NotApplied
+	if o.Kind == Get {
+		right = Applied
+	}
+	if o.Outcome != right {
+		return fmt.Errorf("result %s of a %s contradicts outcome %s: it goes with %s", o.Output.Result, o.Kind, o.Outcome, right)
 	}
 	return nil
+}
+
+// ifAbsent reminds of the result that a get or delete of nothing has.
+func (o *Operation) ifAbsent() string {
+	if o.Kind == Put {
+		return ""
+	}
+	return ": if it found nothing, the result is absent"
 }
 
 func (o *Operation) validateListing() error {
@@ -201,11 +224,14 @@ func (o *Operation) validateListing() error {
 	}
 	for i := range l.Items {
 		if key := l.Items[i].Key; !l.covers(key) || i > 0 && key <= l.Items[i-1].Key {
-			return fmt.Errorf("listed key %q is outside of the listing or out of order", key)
+			return fmt.Errorf("listed key %s is outside of the listing or out of order", quote(key))
 		}
 	}
 	return nil
 }
+
+// registerHint is what to do about a history of a store that has no revisions.
+const registerHint = `; for a store without revisions say --model register, or begin the file with {"format":"kvorum-history","version":1,"model":"register"}`
 
 // validateFor adds what the model asks for.
 func (o *Operation) validateFor(m Model) error {
@@ -218,11 +244,11 @@ func (o *Operation) validateFor(m Model) error {
 	ok, written := o.Output.Result == OK, !o.Kind.reads() && o.Kind != Delete
 	switch {
 	case o.Input.ByValue:
-		return errors.New("the model kvorum compares revisions: give input.revision, not input.expected")
+		return errors.New("the model kvorum compares revisions: give input.revision, not input.expected" + registerHint)
 	case ok && (written || o.Kind == Get) && o.Output.Revision == 0:
-		return fmt.Errorf("result ok of a %s needs output.revision in the model kvorum", o.Kind)
+		return fmt.Errorf("result ok of a %s needs output.revision in the model kvorum%s", o.Kind, registerHint)
 	case o.Kind == List && slices.ContainsFunc(o.Listing.Items, func(i Item) bool { return i.Revision == 0 }):
-		return errors.New("listed keys need a revision in the model kvorum")
+		return errors.New("listed keys need a revision in the model kvorum" + registerHint)
 	}
 	return nil
 }

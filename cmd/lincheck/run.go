@@ -121,7 +121,7 @@ func (c *cli) check(ctx context.Context, stdin io.Reader, stdout, stderr io.Writ
 	}
 	opt := linearizability.Options{Model: history.Model, Timeout: c.Timeout, MaxMemory: c.Memory << 20, Workers: c.Workers}
 	if c.Commits != "" {
-		if opt.Commits, err = readCommits(c.Commits); err != nil {
+		if opt.Commits, err = readCommits(c.Commits, history.Model); err != nil {
 			return "", err
 		}
 	}
@@ -163,13 +163,13 @@ func (c *cli) read(stdin io.Reader) (h linearizability.History, err error) {
 }
 
 // readCommits never gives nil without an error: an empty commit log says that nothing was committed.
-func readCommits(name string) ([]linearizability.Commit, error) {
+func readCommits(name string, m linearizability.Model) ([]linearizability.Commit, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	commits, err := linearizability.ReadCommits(file)
+	commits, err := linearizability.ReadModelCommits(file, m)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
