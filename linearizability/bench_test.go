@@ -41,7 +41,7 @@ func BenchmarkReplay(b *testing.B) {
 				byKey := r.split(w.history)
 				attach(byKey, w.commits)
 				for _, p := range byKey {
-					if v, why := Kvorum.replay(p); v != Linearizable {
+					if v, why, _ := Kvorum.replay(p); v != Linearizable {
 						b.Fatal(v, why)
 					}
 				}

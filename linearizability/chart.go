@@ -22,6 +22,7 @@ const (
 
 type chart struct {
 	start, end int64 // nanoseconds
+	zero       int64 // the first call, from which times count; something may have happened before it
 
 	Width, Height int
 	PlotX, PlotW  int
@@ -69,6 +70,7 @@ func newChart(h History) *chart {
 			c.end = max(c.end, o.Return)
 		}
 	}
+	c.zero = c.start
 	for _, a := range h.Annotations {
 		c.start, c.end = min(c.start, a.Start), max(c.end, a.Start, a.End)
 	}
@@ -209,12 +211,20 @@ func pointAt(column, y float64) string {
 	return fmt.Sprintf("%.1f,%.1f", chartLeft+column*chartWidth/chartColumns, y)
 }
 
+// maxTicks is more than the axis ever has.
+const maxTicks = 100
+
 // axis draws the time.
 func (c *chart) axis() {
 	y := float64(c.y - plotGap + 22)
 	step := niceStep(c.length() / 10)
-	for t := time.Duration(0); t <= c.length(); t += step {
-		x := c.x(c.start + int64(t))
+	first := time.Duration(c.start-c.zero) / step
+	for i := range maxTicks {
+		t := (first + time.Duration(i)) * step
+		if t > time.Duration(c.end-c.zero) || t < time.Duration(c.start-c.zero) {
+			break
+		}
+		x := c.x(c.zero + int64(t))
 		c.rule(x, chartTop, x, y)
 		c.text(x, y+14, "time", "%s", t)
 	}
@@ -235,13 +245,13 @@ func niceStep(d time.Duration) time.Duration {
 	}
 }
 
-// moment is a time since the start of the history.
-func (c *chart) moment(t int64) string { return roundTo3(time.Duration(t - c.start)) }
+// moment is a time since the first call of the history.
+func (c *chart) moment(t int64) string { return roundTo3(time.Duration(t - c.zero)) }
 
 // roundTo3 writes a duration with three digits or so.
 func roundTo3(d time.Duration) string {
 	unit := time.Duration(1)
-	for d/unit >= 1000 {
+	for d/unit >= 1000 || d/unit <= -1000 {
 		unit *= 10
 	}
 	return d.Round(unit).String()

@@ -117,7 +117,7 @@ func (c *chart) lanes(all []Annotation) {
 		}
 		slices.SortStableFunc(byLane[id], func(a, b Annotation) int { return cmp.Compare(a.Start, b.Start) })
 		for i, a := range byLane[id] {
-			end := max(a.Start, a.End)
+			end, text := max(a.Start, a.End), clip(a.Text, maxShownAnnotation)
 			room := float64(chartLeft + chartWidth)
 			if i+1 < len(byLane[id]) {
 				room = c.x(byLane[id][i+1].Start)
@@ -126,13 +126,13 @@ func (c *chart) lanes(all []Annotation) {
 			if end > a.Start {
 				title = "from " + c.moment(a.Start) + " to " + c.moment(end)
 			}
-			switch x, needed := c.x(a.Start), 6.8*float64(len(a.Text))+8; {
+			switch x, needed := c.x(a.Start), 6.8*float64(len(text))+8; {
 			case c.x(end)-x > needed:
-				c.text(x+4, float64(c.y)+laneHeight*0.7, "inside", "%s", a.Text)
+				c.text(x+4, float64(c.y)+laneHeight*0.7, "inside", "%s", text)
 			case room-c.x(end) > needed:
-				c.text(c.x(end)+6, float64(c.y)+laneHeight*0.7, "beside", "%s", a.Text)
+				c.text(c.x(end)+6, float64(c.y)+laneHeight*0.7, "beside", "%s", text)
 			default: // for the pointer
-				title = a.Text + ", " + title
+				title = text + ", " + title
 			}
 			c.bar(a.Start, end, class, title)
 		}

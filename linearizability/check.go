@@ -3,6 +3,7 @@ package linearizability
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -21,11 +22,21 @@ const (
 	Disagreement Verdict = "error"
 )
 
+// Lack is what did not suffice to decide a key.
+type Lack string
+
+const (
+	LackOfTime   Lack = "time"
+	LackOfMemory Lack = "memory"
+	Interrupted  Lack = "interrupted" // the context ended before its time
+)
+
 // KeyReport is the verdict on one key.
 type KeyReport struct {
 	Key     string
 	Verdict Verdict
 	Search  Verdict     // porcupine's alone
+	Lacked  Lack        // why Search is Undecided; else ""
 	Replay  Verdict     // of the commit order alone; "" without Options.Commits
 	Reasons []string    // why not Linearizable, for people; may be empty when Prefix says it
 	History []Operation // what was judged, in order of call
@@ -33,6 +44,19 @@ type KeyReport struct {
 	// Prefix is the shortest part of History, by time, that is already a violation, as far as the time sufficed to find it;
 	// nil unless Search is Violation. Its last return is the moment at which the violation shows.
 	Prefix []Operation
+
+	shows int64 // when a violation without Prefix shows, nanoseconds; Open if it is not known
+}
+
+// upTo is the part of History by the end of which the violation shows, as far as that is known; else all of it.
+func (k *KeyReport) upTo() []Operation {
+	switch {
+	case k.Prefix != nil:
+		return k.Prefix
+	case k.Verdict != Linearizable && k.shows != Open:
+		return cutAt(k.History, k.shows)
+	}
+	return k.History
 }
 
 // Report is the verdict on a history.
@@ -44,7 +68,11 @@ type Report struct {
 	Weak       int         // reads that asked for less than linearizable
 	Keys       []KeyReport // disagreements first, then violations, undecided, linearizable; within each the smallest history first
 	Elapsed    time.Duration
+	Start      int64    // of the history: its first call, nanoseconds. Times in texts and pages count from it
+	Reasons    []string // why not Linearizable, where no key says it; for people
 
+	// Advice may be set by who asked for the check: what can be done about what is undecided, in the words of that program.
+	Advice []string
 	// Run may be set by who made the history, when more is to be said of the whole run than the history shows, such as
 	// "vacuous: only 12 writes". The pages begin with it, so that nobody takes "linearizable" for all there is.
 	Run string
@@ -105,7 +133,7 @@ func Check(ctx context.Context, history []Operation, opt Options) Report {
 		ctx, cancel = context.WithTimeout(ctx, opt.Timeout)
 		defer cancel()
 	}
-	report := Report{Verdict: Linearizable, Operations: len(history)}
+	report := Report{Verdict: Linearizable, Operations: len(history), Start: firstCall(history)}
 	byKey := report.split(history)
 	if opt.Commits != nil {
 		attach(byKey, opt.Commits)
@@ -115,8 +143,34 @@ func Check(ctx context.Context, history []Operation, opt Options) Report {
 	if len(report.Keys) > 0 {
 		report.Verdict = report.Keys[0].Verdict
 	}
+	if report.Judged == 0 {
+		report.nothingJudged()
+	}
 	report.Elapsed = time.Since(start)
 	return report
+}
+
+// nothingJudged: of which nothing is known that is not linearizable.
+func (r *Report) nothingJudged() {
+	reason := "nothing was judged: the history has no operation"
+	if r.Operations > 0 {
+		reason = fmt.Sprintf("nothing was judged: of %d operations %d said nothing (reads that failed, writes that were not applied), %d are reads that asked for less than linearizable",
+			r.Operations, r.Dropped, r.Weak)
+	}
+	r.Reasons = append(r.Reasons, reason)
+	if r.Verdict == Linearizable {
+		r.Verdict = Undecided
+	}
+}
+
+func firstCall(history []Operation) int64 {
+	var first int64
+	for i := range history {
+		if i == 0 || history[i].Call < first {
+			first = history[i].Call
+		}
+	}
+	return first
 }
 
 func (v Verdict) badness() int {
@@ -149,7 +203,7 @@ func inOrder(byKey map[string]*part) []*part {
 // checkAll judges the parts, several at once, and keeps their order.
 func checkAll(ctx context.Context, parts []*part, opt Options) []KeyReport {
 	workers := max(1, min(opt.Workers, len(parts)))
-	s := searcher{model: opt.Model, memory: opt.MaxMemory / int64(workers)}
+	s := searcher{model: opt.Model, memory: opt.MaxMemory / int64(workers), workers: workers, timeout: opt.Timeout}
 	reports := make([]KeyReport, len(parts))
 	jobs := make(chan int)
 	progress := newProgressCounter(parts, opt.Progress)
@@ -171,7 +225,7 @@ func checkAll(ctx context.Context, parts []*part, opt Options) []KeyReport {
 }
 
 func (s searcher) checkKey(ctx context.Context, p *part, committed bool) KeyReport {
-	r := KeyReport{Key: p.key, History: p.history, Reasons: p.faults}
+	r := KeyReport{Key: p.key, History: p.history, Reasons: p.faults, shows: p.shows}
 	for _, o := range p.history {
 		if o.Outcome == Unknown {
 			r.Unknown++
@@ -179,15 +233,19 @@ func (s searcher) checkKey(ctx context.Context, p *part, committed bool) KeyRepo
 	}
 	if committed {
 		var why []string
-		r.Replay, why = s.model.replay(p)
-		r.Reasons = append(slices.Clip(r.Reasons), why...)
+		var shows int64
+		r.Replay, why, shows = s.model.replay(p)
+		r.Reasons, r.shows = append(slices.Clip(r.Reasons), why...), min(r.shows, shows)
 	}
 	if len(p.faults) > 0 {
 		r.Search = Violation
 	} else {
-		r.Search, r.Prefix = s.searchWithPrefix(ctx, p.history)
+		r.Search, r.Lacked, r.Prefix = s.searchWithPrefix(ctx, p.history)
 	}
 	r.Verdict = agree(r.Search, r.Replay)
+	if r.Verdict == Undecided {
+		r.Reasons = append(slices.Clip(r.Reasons), s.why(r.Lacked))
+	}
 	if r.Verdict == Disagreement {
 		r.Reasons = append(r.Reasons, "the order of the commits explains every reply, and yet the search says that no order does: one of the two checkers is wrong")
 	}
@@ -195,15 +253,15 @@ func (s searcher) checkKey(ctx context.Context, p *part, committed bool) KeyRepo
 }
 
 // searchWithPrefix spends no more on the prefix than three times what the verdict took, or two seconds.
-func (s searcher) searchWithPrefix(ctx context.Context, history []Operation) (Verdict, []Operation) {
+func (s searcher) searchWithPrefix(ctx context.Context, history []Operation) (Verdict, Lack, []Operation) {
 	start := time.Now()
-	verdict := s.search(ctx, history)
+	verdict, lacked := s.search(ctx, history)
 	if verdict != Violation {
-		return verdict, nil
+		return verdict, lacked, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(2*time.Second, 3*time.Since(start)))
 	defer cancel()
-	return verdict, s.shortestViolation(ctx, history)
+	return verdict, "", s.shortestViolation(ctx, history)
 }
 
 // agree makes one verdict of two. The replay is the stricter method, as it allows one order only: a violation of that order

@@ -67,7 +67,6 @@ var cases = []struct {
 	want    Verdict
 	history []Operation
 }{
-	{"nothing", Linearizable, nil},
 	{"write then read", Linearizable, []Operation{at(1, 2, put("a", 1)), at(3, 4, read("a", 1))}},
 	{"absent at first", Linearizable, []Operation{at(1, 2, none()), at(3, 4, put("a", 1))}},
 	{"overlap seen or not", Linearizable, []Operation{at(1, 9, put("a", 1)), at(2, 3, none()), at(4, 5, read("a", 1))}},
@@ -129,6 +128,69 @@ func TestCheckByHand(t *testing.T) {
 				t.Error("the prefix shown is no violation")
 			}
 		})
+	}
+}
+
+// TestNothingJudgedIsNoLicence: and the summary says why.
+func TestNothingJudgedIsNoLicence(t *testing.T) {
+	failed := Operation{Kind: Get, Outcome: Unknown}
+	weak := read("a", 1)
+	weak.Input.Consistency = "stale"
+	refusedWrite := Operation{Kind: Put, Outcome: NotApplied}
+	for _, c := range []struct {
+		name    string
+		history []Operation
+		commits []Commit
+		want    Verdict
+		reason  string
+	}{
+		{"empty", nil, nil, Undecided, "nothing was judged: the history has no operation"},
+		{"empty, and nothing committed", nil, []Commit{}, Undecided, "has no operation"},
+		{"nothing told", []Operation{at(1, 2, failed), at(1, 2, weak), at(1, 2, refusedWrite)}, nil, Undecided, "of 3 operations 2 said nothing (reads that failed, writes that were not applied), 1 are reads that asked for less"},
+		{"nothing told, yet committed", []Operation{at(1, 2, refusedWrite)}, []Commit{did(1, put("", 1))}, Violation, "of 1 operations 1 said nothing"},
+		{"one", []Operation{at(1, 2, failed), at(1, 2, none())}, nil, Linearizable, ""},
+	} {
+		report := Check(context.Background(), c.history, Options{Commits: c.commits})
+		var text strings.Builder
+		if err := report.WriteSummary(&text); err != nil {
+			t.Fatal(err)
+		}
+		if report.Verdict != c.want || !strings.Contains(text.String(), c.reason) || (len(report.Reasons) == 0) != (c.reason == "") {
+			t.Errorf("%s: %s, want %s and %q:\n%s", c.name, report.Verdict, c.want, c.reason, &text)
+		}
+	}
+}
+
+// TestUndecidedSaysWhy: time, memory and an interruption are told apart.
+func TestUndecidedSaysWhy(t *testing.T) {
+	history := hardHistory(40)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	late, cancelLate := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
+	defer cancelLate()
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		opt    Options
+		lacked Lack
+		reason string
+	}{
+		{"memory", context.Background(), Options{MaxMemory: 1 << 20, Workers: 1}, LackOfMemory, "the memory did not suffice; the search of this key could remember 1 MiB"},
+		{"time", context.Background(), Options{Timeout: 50 * time.Millisecond}, LackOfTime, "the time did not suffice; the whole check had 50ms"},
+		{"time of the caller", late, Options{}, LackOfTime, "the time did not suffice"},
+		{"interrupted", over, Options{}, Interrupted, "interrupted"},
+	} {
+		k := Check(c.ctx, history, c.opt).Keys[0]
+		if k.Verdict != Undecided || k.Lacked != c.lacked || !strings.Contains(strings.Join(k.Reasons, "\n"), c.reason) {
+			t.Errorf("%s: %s for lack of %q: %q", c.name, k.Verdict, k.Lacked, k.Reasons)
+		}
+	}
+	shared := searcher{memory: 1 << 20, workers: 4}
+	if got := shared.why(LackOfMemory); !strings.Contains(got, "its share of 4 MiB for 4 keys at once") {
+		t.Error(got)
+	}
+	if k := Check(context.Background(), []Operation{at(1, 2, none())}, Options{}).Keys[0]; k.Lacked != "" || k.Reasons != nil {
+		t.Errorf("linearizable, and yet %q, %q", k.Lacked, k.Reasons)
 	}
 }
 

@@ -36,10 +36,11 @@ func FuzzCheck(f *testing.F) {
 		if r.Verdict == Disagreement {
 			t.Fatalf("%+v", r.Keys[0])
 		}
-		if err := writeSummaryPage(io.Discard, h, r); err != nil {
+		search := newSearchPage(context.Background(), h, r)
+		if err := writeSummaryPage(io.Discard, h, r, search.notes); err != nil {
 			t.Fatal(err)
 		}
-		if err := writeSearchPage(context.Background(), io.Discard, h, r); err != nil {
+		if err := search.write(context.Background(), io.Discard, h.Annotations); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -16,6 +16,7 @@ type matcher struct {
 	ambiguous bool     // some operations could have been assigned otherwise
 	faults    []string
 	guessed   []string // faults that another assignment might not have
+	shows     int64    // when the first of all faults shows, nanoseconds; Open if it is not known
 }
 
 // write is what an operation and its commit have in common.
@@ -30,7 +31,7 @@ type class struct {
 }
 
 func newMatcher(m Model, history []Operation, elements []element) *matcher {
-	x := &matcher{model: m, history: history, elements: elements}
+	x := &matcher{model: m, history: history, elements: elements, shows: Open}
 	x.commitOf, x.writeOf = make([]int, len(history)), make([]int, len(elements))
 	for i := range x.commitOf {
 		x.commitOf[i] = -1
@@ -248,11 +249,25 @@ func (x *matcher) judge(c *class) {
 }
 
 func (x *matcher) report(guessed bool, format string, args ...any) {
+	x.noteMoment(args)
 	text := fmt.Sprintf(format, args...)
 	if guessed && x.ambiguous {
 		x.guessed = append(x.guessed, text)
 	} else {
 		x.faults = append(x.faults, text)
+	}
+}
+
+// noteMoment notes when a fault of these operations shows: once the last of them has returned.
+func (x *matcher) noteMoment(args []any) {
+	moment, known := int64(0), false
+	for _, a := range args {
+		if o, ok := a.(*Operation); ok && o.Outcome != Unknown && (!known || o.Return > moment) {
+			moment, known = o.Return, true
+		}
+	}
+	if known {
+		x.shows = min(x.shows, moment)
 	}
 }
 

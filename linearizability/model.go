@@ -109,6 +109,17 @@ func (s state) stepUnknown(o *Operation) state {
 	return next
 }
 
+// show is the state for people, in the terms of the model.
+func (m Model) show(s state) string {
+	switch {
+	case m != Register:
+		return s.String()
+	case s.present:
+		return quote(s.value)
+	}
+	return "absent"
+}
+
 func (s state) String() string {
 	bound := "≥"
 	if s.exact {
@@ -117,20 +128,20 @@ func (s state) String() string {
 	if !s.present {
 		return fmt.Sprintf("absent@%s%d", bound, s.least)
 	}
-	return fmt.Sprintf("%q@%s%d", s.value, bound, s.least)
+	return fmt.Sprintf("%s@%s%d", quote(s.value), bound, s.least)
 }
 
-// String is the operation as people write it: cas("b" at 7) -> ok@9.
+// String is the operation as people write it: cas("b" at 7) -> ok@9. Of long values it shows the beginning.
 func (o *Operation) String() string {
 	var asked []string
 	if !o.Kind.reads() && o.Kind != Delete {
-		asked = append(asked, fmt.Sprintf("%q", o.Input.Value))
+		asked = append(asked, quote(o.Input.Value))
 	}
 	switch {
 	case o.Input.Revision != 0:
 		asked = append(asked, fmt.Sprintf("at %d", o.Input.Revision))
 	case o.Input.ByValue:
-		asked = append(asked, fmt.Sprintf("if %q", o.Input.Expected))
+		asked = append(asked, "if "+quote(o.Input.Expected))
 	}
 	call := string(o.Kind) + "(" + strings.Join(asked, " ") + ") -> "
 	switch {
@@ -139,9 +150,9 @@ func (o *Operation) String() string {
 	case o.Output.Result == "":
 		return call + string(o.Outcome)
 	case o.Kind == Get && o.Output.Result == OK && o.Output.Revision == 0:
-		return call + fmt.Sprintf("%q", o.Output.Value)
+		return call + quote(o.Output.Value)
 	case o.Kind == Get && o.Output.Result == OK:
-		return call + fmt.Sprintf("%q@%d", o.Output.Value, o.Output.Revision)
+		return call + fmt.Sprintf("%s@%d", quote(o.Output.Value), o.Output.Revision)
 	case o.Kind == List:
 		return call + fmt.Sprintf("%d items", len(o.Listing.Items))
 	case o.Output.Revision != 0:

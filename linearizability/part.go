@@ -14,6 +14,7 @@ type part struct {
 	history []Operation // in order of call
 	refused []Operation // writes that, as their clients were told, never happened and never will
 	faults  []string    // violations that need no search
+	shows   int64       // when the first of the faults shows, nanoseconds; Open if it is not known
 	commits []Commit    // of this key, in order; see order.go
 
 	commitFaults []string // violations that the commits show by themselves
@@ -24,15 +25,11 @@ type splitter struct {
 	report *Report
 	byKey  map[string]*part
 	lists  []Operation
-	client int // a client id that nobody has
 }
 
 // split drops what says nothing and divides the rest by key.
 func (r *Report) split(history []Operation) map[string]*part {
 	s := splitter{report: r, byKey: map[string]*part{}}
-	for _, o := range history {
-		s.client = max(s.client, o.Client+1)
-	}
 	for _, o := range history {
 		s.add(o)
 	}
@@ -56,8 +53,7 @@ func (s *splitter) add(o Operation) {
 		}
 		return
 	case o.Outcome == Unknown:
-		o.Return, o.Client = Open, s.client // its client has gone on to other operations
-		s.client++
+		o.Return = Open // though its client has gone on to other operations
 	}
 	s.report.Judged++
 	if o.Kind == List {
@@ -70,7 +66,7 @@ func (s *splitter) add(o Operation) {
 func (s *splitter) of(key string) *part {
 	p := s.byKey[key]
 	if p == nil {
-		p = &part{key: key}
+		p = &part{key: key, shows: Open}
 		s.byKey[key] = p
 	}
 	return p
@@ -135,16 +131,16 @@ func (p *part) mergeIdempotent() {
 		groups[key] = append(groups[key], o)
 	}
 	for _, key := range order {
-		merged, fault := mergeGroup(groups[key])
+		merged, fault, shows := mergeGroup(groups[key])
 		if fault != "" {
-			p.faults = append(p.faults, fault)
+			p.faults, p.shows = append(p.faults, fault), min(p.shows, shows)
 		}
 		kept = append(kept, merged...)
 	}
 	p.history = kept
 }
 
-func mergeGroup(group []Operation) (merged []Operation, fault string) {
+func mergeGroup(group []Operation) (merged []Operation, fault string, shows int64) {
 	var first *Operation // with a reply
 	for i := range group {
 		if o := &group[i]; o.Output.Result != "" && (first == nil || o.Return < first.Return) {
@@ -152,7 +148,7 @@ func mergeGroup(group []Operation) (merged []Operation, fault string) {
 		}
 	}
 	if first == nil {
-		return mergeUnknown(group), ""
+		return mergeUnknown(group), "", Open
 	}
 	one := *first
 	for i := range group {
@@ -160,10 +156,10 @@ func mergeGroup(group []Operation) (merged []Operation, fault string) {
 		same := o.Kind == one.Kind && o.Input == one.Input
 		if o.Output.Result != "" {
 			if !same {
-				return group, fmt.Sprintf("two different writes were executed under the idempotency key %q: %s and %s", one.Input.IdempotencyKey, &one, o)
+				return group, fmt.Sprintf("two different writes were executed under the idempotency key %s: %s and %s", quote(one.Input.IdempotencyKey), &one, o), o.Return
 			}
 			if !sameReply(&one, o) {
-				return group, fmt.Sprintf("two different replies under the idempotency key %q: %s and %s", one.Input.IdempotencyKey, &one, o)
+				return group, fmt.Sprintf("two different replies under the idempotency key %s: %s and %s", quote(one.Input.IdempotencyKey), &one, o), o.Return
 			}
 			one.Output.Revision = max(one.Output.Revision, o.Output.Revision) // a delete may have been told it only once
 		}
@@ -171,7 +167,7 @@ func mergeGroup(group []Operation) (merged []Operation, fault string) {
 			one.Call = min(one.Call, o.Call)
 		}
 	}
-	return []Operation{one}, ""
+	return []Operation{one}, "", Open
 }
 
 // mergeUnknown merges those that are the same write. Nobody knows which of several different ones came first.

@@ -22,6 +22,7 @@ import (
 // input is one operation as the search sees it.
 type input struct {
 	op       *Operation
+	at       int  // its place in the history
 	observed bool // by its revision it stands after all told writes up to floor
 	floor    uint64
 	class    int // of unknown writes that do the same, -1: none
@@ -49,7 +50,7 @@ func prepare(m Model, history []Operation, guess bool) *problem {
 	ranks := []int{}
 	for i := range history {
 		o := &history[i]
-		in := input{op: o, class: -1}
+		in := input{op: o, at: i, class: -1}
 		end := o.Return
 		if o.Outcome == Unknown {
 			end = Open

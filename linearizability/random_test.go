@@ -129,6 +129,9 @@ func TestMutatedHistoriesAgreeWithTryingAllOrders(t *testing.T) {
 		if len(report.Keys) > 0 {
 			judged = report.Keys[0].History
 		}
+		if report.Judged == 0 {
+			t.Skip("nothing to be explained")
+		}
 		if want := explains(judged); want != (report.Verdict == Linearizable) {
 			t.Fatalf("%s, but trying all orders says %v:\n%v", report.Verdict, want, history)
 		}

@@ -22,8 +22,9 @@ import (
 // maxReasons bounds what is said of one key.
 const maxReasons = 12
 
-// replay judges one key by its commits.
-func (m Model) replay(p *part) (Verdict, []string) {
+// replay judges one key by its commits. A violation shows at the return of some operation: the earliest such moment that is
+// known, nanoseconds, else Open.
+func (m Model) replay(p *part) (verdict Verdict, reasons []string, shows int64) {
 	a := auditor{model: m, state: state{exact: true}}
 	a.run(p.commits)
 	x := newMatcher(m, p.history, a.elements)
@@ -33,17 +34,17 @@ func (m Model) replay(p *part) (Verdict, []string) {
 	if len(guessed) > 0 && x.ambiguous && len(faults) == 0 {
 		// Another assignment might do. What is wrong even if those writes could have been at any time is certain.
 		if guessed = x.place(true); len(guessed) == 0 {
-			return Undecided, []string{"writes that can't be told apart were assigned to commits in a way that does not fit; another may"}
+			return Undecided, []string{"writes that can't be told apart were assigned to commits in a way that does not fit; another may"}, Open
 		}
 	}
 	faults = append(faults, guessed...)
 	if len(faults) == 0 {
-		return Linearizable, nil
+		return Linearizable, nil, Open
 	}
 	if more := len(faults) - maxReasons; more > 0 {
 		faults = append(faults[:maxReasons:maxReasons], fmt.Sprintf("... and %d more", more))
 	}
-	return Violation, faults
+	return Violation, faults, x.shows
 }
 
 // place checks the assignment against real time and looks for the reads' places. With certain it forgets what was guessed.
@@ -123,6 +124,7 @@ func (r *replayer) see(s state) seen {
 }
 
 func (r *replayer) fault(format string, args ...any) {
+	r.noteMoment(args)
 	r.faults = append(r.faults, fmt.Sprintf(format, args...))
 }
 

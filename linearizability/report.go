@@ -29,10 +29,11 @@ func WriteReport(ctx context.Context, dir string, h History, r Report) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
+	search := newSearchPage(ctx, h, r)
 	for name, write := range map[string]func(io.Writer) error{
 		reportText:   r.WriteSummary,
-		reportSearch: func(w io.Writer) error { return writeSearchPage(ctx, w, h, r) },
-		reportPage:   func(w io.Writer) error { return writeSummaryPage(w, h, r) },
+		reportSearch: func(w io.Writer) error { return search.write(ctx, w, h.Annotations) },
+		reportPage:   func(w io.Writer) error { return writeSummaryPage(w, h, r, search.notes) },
 	} {
 		var content bytes.Buffer
 		if err := write(&content); err != nil {
@@ -56,6 +57,7 @@ type page struct {
 	MoreKeys  int
 	Outcomes  []outcomeRow
 	SearchURL string
+	Notes     []string // what is not drawn there
 }
 
 type keyRow struct {
@@ -72,12 +74,12 @@ type outcomeRow struct {
 
 const maxShownRows = 60
 
-func writeSummaryPage(w io.Writer, h History, r Report) error {
+func writeSummaryPage(w io.Writer, h History, r Report, notes []string) error {
 	t, err := template.New(reportPage).Parse(reportTemplate)
 	if err != nil {
 		return err
 	}
-	p := page{Report: r, Elapsed: r.Elapsed.Round(time.Millisecond), Counts: map[string]int{}, Chart: newChart(h), Outcomes: outcomeRows(h), SearchURL: reportSearch}
+	p := page{Report: r, Elapsed: r.Elapsed.Round(time.Millisecond), Counts: map[string]int{}, Chart: newChart(h), Outcomes: outcomeRows(h), SearchURL: reportSearch, Notes: notes}
 	if p.Chart != nil {
 		p.Span = p.Chart.length().Round(time.Millisecond).String()
 	}
@@ -87,10 +89,10 @@ func writeSummaryPage(w io.Writer, h History, r Report) error {
 			p.MoreKeys++
 			continue
 		}
-		row := keyRow{KeyReport: k, Name: fmt.Sprintf("%q", k.Key)}
+		row := keyRow{KeyReport: k, Name: quote(k.Key)}
 		if k.Verdict != Linearizable {
 			var text bytes.Buffer
-			k.writeSummary(&printer{w: &text})
+			k.writeSummary(&printer{w: &text}, r.Start)
 			row.Text = text.String()
 		}
 		p.Keys = append(p.Keys, row)

@@ -1,10 +1,14 @@
 package linearizability
 
 import (
-	"cmp"
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
 	"io"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -14,122 +18,118 @@ import (
 const (
 	maxDrawn       = 2000
 	maxDrawnKeys   = 24
+	minDrawn       = 50 // of a key in violation or undecided
+	maxNamedKeys   = 20 // of those left out
 	drawingMemory  = 64 << 20
-	drawingTimeout = 10 * time.Second
+	drawingTimeout = 10 * time.Second // for the excerpts, and again for the page
 )
 
-// writeSearchPage writes porcupine's page of the worst keys: of those in violation the shortest violation.
-func writeSearchPage(ctx context.Context, w io.Writer, h History, r Report) error {
-	var parts [][]Operation
-	drawn := 0
-	for _, k := range r.Keys {
-		shown := k.History
-		if k.Prefix != nil {
-			shown = k.Prefix
-		}
-		if len(shown) == 0 || drawn+len(shown) > maxDrawn && drawn > 0 || len(parts) == maxDrawnKeys {
-			continue
-		}
-		if over := len(shown) - maxDrawn; over > 0 {
-			shown = cutAt(shown, shown[maxDrawn].Call)
-		}
-		parts = append(parts, shown)
-		drawn += len(shown)
-	}
-	d := newDrawing(h, parts)
+// searchPage is porcupine's page of the worst keys: of those in violation the operations around it.
+type searchPage struct {
+	drawing *drawing
+	notes   []string // what is not drawn, for people
+}
+
+func newSearchPage(ctx context.Context, h History, r Report) *searchPage {
 	ctx, cancel := context.WithTimeout(ctx, drawingTimeout)
 	defer cancel()
-	_, info := porcupine.CheckOperationsVerbose(d.model(&budget{ctx: ctx, limit: drawingMemory, each: 1000}), d.operations, 0)
-	info.AddAnnotations(d.annotations(h.Annotations))
-	return porcupine.Visualize(d.model(&budget{ctx: context.Background(), limit: Open}), info, w)
-}
-
-// drawing is a history made fit for the page.
-type drawing struct {
-	base       Model
-	operations []porcupine.Operation
-	keys       []string
-	end        int64
-}
-
-func newDrawing(h History, parts [][]Operation) *drawing {
-	d := &drawing{base: h.Model}
-	if d.base == "" {
-		d.base = Kvorum
+	s := &searchPage{}
+	m := h.Model
+	if m == "" {
+		m = Kvorum
 	}
-	var all []Operation
-	for _, p := range parts {
-		all = append(all, p...)
-		d.keys = append(d.keys, p[0].Key)
-	}
-	for i := range all {
-		d.end = max(d.end, all[i].Call)
-		if all[i].Outcome != Unknown {
-			d.end = max(d.end, all[i].Return)
+	bad, left, badLeft := 0, maxDrawn, 0
+	for _, k := range r.Keys {
+		if k.Verdict != Linearizable {
+			bad++
 		}
 	}
-	// Clients in the order of their ids; those of unknown writes, which stand alone, behind them.
-	clients := map[int]int{}
-	var ids []int
-	for i := range all {
-		if _, known := clients[all[i].Client]; !known {
-			clients[all[i].Client] = 0
-			ids = append(ids, all[i].Client)
-		}
-	}
-	slices.Sort(ids)
-	for i, id := range ids {
-		clients[id] = i
-	}
-	for _, p := range parts {
-		floors := prepare(d.base, p, false)
-		for i := range p {
-			o := &p[i]
-			end := o.Return
-			if o.Outcome == Unknown {
-				end = d.end + 1
-			}
-			in := &input{op: o, class: -1, observed: floors.inputs[i].observed, floor: floors.inputs[i].floor}
-			d.operations = append(d.operations, porcupine.Operation{ClientId: clients[o.Client], Input: in, Call: o.Call, Return: end})
-		}
-	}
-	return d
-}
-
-func (d *drawing) model(b *budget) porcupine.Model {
-	m := (&problem{model: d.base}).porcupineModel(b)
-	m.Partition = func(history []porcupine.Operation) [][]porcupine.Operation {
-		byKey := make([][]porcupine.Operation, len(d.keys))
-		for _, o := range history {
-			i := slices.Index(d.keys, o.Input.(*input).op.Key)
-			byKey[i] = append(byKey[i], o)
-		}
-		return byKey
-	}
-	m.DescribeOperation = func(in, _ any) string {
-		o := in.(*input).op
-		if len(d.keys) == 1 {
-			return o.String()
-		}
-		return o.Key + ": " + o.String()
-	}
-	return m
-}
-
-// annotations that lie within what is drawn.
-func (d *drawing) annotations(all []Annotation) (shown []porcupine.Annotation) {
-	for _, a := range all {
-		if a.Start > d.end {
+	var excerpts []excerpt
+	var leftOut []string
+	for i, k := range r.Keys {
+		share := left
+		switch {
+		case len(k.upTo()) == 0:
 			continue
+		case len(excerpts) == maxDrawnKeys || i >= bad && len(excerpts) > 0 && len(k.History) > left:
+			leftOut = append(leftOut, k.Key)
+			if i < bad {
+				badLeft++
+			}
+			continue
+		case i < bad: // one long history must not leave the others without any room
+			share = max(minDrawn, left/min(bad-i, maxDrawnKeys-len(excerpts)))
 		}
-		n := porcupine.Annotation{
-			Tag: cmp.Or(a.Node, a.Kind), Start: a.Start, End: min(max(a.Start, a.End), d.end+1), Description: a.Text, Details: a.Kind + ": " + a.Text,
-			BackgroundColor: "#ffd7d1", TextColor: "#7a1206",
+		x := excerptOf(ctx, m, k, share)
+		excerpts = append(excerpts, x)
+		left -= len(x.operations)
+		if x.note != "" {
+			s.notes = append(s.notes, fmt.Sprintf("Key %s (%s): %s.", quote(k.Key), k.Verdict, x.note))
 		}
-		if a.Kind != "fault" {
-			n.BackgroundColor, n.TextColor = "#d9e6ff", "#0b2f73"
-		}
-		shown = append(shown, n)
 	}
-	return shown
+	s.drawing = newDrawing(m, r.Start, excerpts)
+	s.noteLeftOut(leftOut, badLeft)
+	return s
+}
+
+// noteLeftOut names the keys of which nothing is drawn; the worst come first.
+func (s *searchPage) noteLeftOut(keys []string, bad int) {
+	if len(keys) == 0 {
+		return
+	}
+	names := make([]string, min(len(keys), maxNamedKeys))
+	for i := range names {
+		names[i] = quote(keys[i])
+	}
+	more := ""
+	if len(keys) > len(names) {
+		more = ", ..."
+	}
+	s.notes = append(s.notes, fmt.Sprintf("%d keys are not drawn, %d of them not linearizable: %s%s.", len(keys), bad, strings.Join(names, ", "), more))
+}
+
+func (s *searchPage) write(ctx context.Context, w io.Writer, all []Annotation) error {
+	ctx, cancel := context.WithTimeout(ctx, drawingTimeout)
+	defer cancel()
+	d := s.drawing
+	_, info := porcupine.CheckOperationsVerbose(d.model(&budget{ctx: ctx, limit: drawingMemory, each: 1000}), d.operations, 0)
+	annotations, hidden := d.annotations(all)
+	info.AddAnnotations(annotations)
+	var page bytes.Buffer
+	if err := porcupine.Visualize(d.model(&budget{ctx: context.Background(), limit: Open}), info, &page); err != nil {
+		return err
+	}
+	notes := s.notes
+	if hidden > 0 {
+		notes = append(notes[:len(notes):len(notes)], fmt.Sprintf("%d events of before or after what is drawn are left out.", hidden))
+	}
+	text, err := completed(page.String(), d.lanes, notes)
+	if err == nil {
+		_, err = io.WriteString(w, text)
+	}
+	return err
+}
+
+// completed puts the clients' numbers and the notes into porcupine's page, which numbers the lanes.
+func completed(page string, lanes, notes []string) (string, error) {
+	names, err := json.Marshal(append([]string{}, lanes...))
+	if err != nil {
+		return "", err
+	}
+	above := `<div style="margin: 45px 10px -30px; max-width: 60em"><p>Rows are clients, by their numbers in the history; one has several where operations of its would lie on top of each other. Times are nanoseconds since the first call of the history; an operation of unknown outcome reaches to the end.</p>`
+	for _, note := range notes {
+		above += "<p><b>" + html.EscapeString(note) + "</b></p>"
+	}
+	for _, c := range []struct{ theirs, ours string }{
+		{`i < realClients ? i.toString() : sortedTags`, `i < realClients ? (lanes[i] ?? "") : sortedTags`},
+		{`i < realClients ? i : sortedTags`, `i < realClients ? (lanes[i] ?? "") : sortedTags`},
+		{`const data = `, `const lanes = ` + string(names) + "\n\n      const data = "},
+		{`<div id="canvas">`, above + "</div>\n    " + `<div id="canvas">`},
+	} {
+		if !strings.Contains(page, c.theirs) {
+			return "", errors.New("porcupine's page is another than the one known here: it lacks " + c.theirs)
+		}
+		page = strings.Replace(page, c.theirs, c.ours, 1)
+	}
+	return page, nil
 }

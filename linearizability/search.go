@@ -2,6 +2,8 @@ package linearizability
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"hash/maphash"
 	"slices"
 	"sync/atomic"
@@ -100,35 +102,68 @@ func (p *problem) porcupineModel(b *budget) porcupine.Model {
 
 // searcher searches within bounds.
 type searcher struct {
-	model  Model
-	memory int64 // bytes for one search
+	model   Model
+	memory  int64 // bytes for one search
+	workers int   // that share the memory
+	timeout time.Duration
+}
+
+// why says for people what a search lacked.
+func (s searcher) why(l Lack) string {
+	switch l {
+	case LackOfMemory:
+		text := fmt.Sprintf("undecided: the memory did not suffice; the search of this key could remember %s", mebibytes(s.memory))
+		if s.workers > 1 {
+			text += fmt.Sprintf(", its share of %s for %d keys at once", mebibytes(s.memory*int64(s.workers)), s.workers)
+		}
+		return text
+	case LackOfTime:
+		text := "undecided: the time did not suffice"
+		if s.timeout > 0 {
+			text += fmt.Sprintf("; the whole check had %s", s.timeout)
+		}
+		return text
+	}
+	return "undecided: the check was interrupted before it was done with this key"
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.4g MiB", float64(n)/(1<<20)) }
+
+// lackOf says what ended ctx.
+func lackOf(ctx context.Context) Lack {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return LackOfTime
+	}
+	return Interrupted
 }
 
 // search looks for a linearization of the operations of one key, in order of call.
-func (s searcher) search(ctx context.Context, history []Operation) Verdict {
+func (s searcher) search(ctx context.Context, history []Operation) (Verdict, Lack) {
 	p := prepare(s.model, history, true)
-	verdict := s.solve(ctx, p)
+	verdict, lacked := s.solve(ctx, p)
 	if !p.guesses || verdict == Linearizable {
-		return verdict
+		return verdict, lacked
 	}
 	return s.solve(ctx, prepare(s.model, history, false))
 }
 
-func (s searcher) solve(ctx context.Context, p *problem) Verdict {
+func (s searcher) solve(ctx context.Context, p *problem) (Verdict, Lack) {
 	if ctx.Err() != nil {
-		return Undecided
+		return Undecided, lackOf(ctx)
 	}
 	if p.hopeless {
-		return Violation
+		return Violation, ""
 	}
 	b := &budget{ctx: ctx, limit: s.memory, each: p.entryBytes()}
 	switch {
 	case checkProblem(p.porcupineModel(b), p):
-		return Linearizable // complete, even if the bound was reached with the last step
+		return Linearizable, "" // complete, even if the bound was reached with the last step
+	case b.stopped.Load() && (b.used.Load() > b.limit || ctx.Err() == nil):
+		return Undecided, LackOfMemory
 	case b.stopped.Load():
-		return Undecided
+		return Undecided, lackOf(ctx)
 	}
-	return Violation
+	return Violation, ""
 }
 
 func checkProblem(m porcupine.Model, p *problem) bool { return porcupine.CheckEvents(m, p.events()) }
@@ -166,16 +201,20 @@ func (s searcher) shortestViolation(ctx context.Context, history []Operation) []
 			ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/4)
 			defer cancel()
 		}
-		return s.search(ctx, cut) == Violation
+		verdict, _ := s.search(ctx, cut)
+		return verdict == Violation
 	})
 	return cutAt(history, cuts[high])
 }
+
+// goneAt: a history that is cut does not have the operation at all.
+func (o *Operation) goneAt(cut int64) bool { return o.Call > cut || o.Kind == Get && o.Return > cut }
 
 func cutAt(history []Operation, cut int64) []Operation {
 	var kept []Operation
 	for _, o := range history {
 		switch {
-		case o.Call > cut, o.Kind == Get && o.Return > cut:
+		case o.goneAt(cut):
 			continue
 		case o.Return > cut:
 			o.Outcome, o.Output, o.Return = Unknown, Output{}, Open

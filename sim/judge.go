@@ -54,7 +54,9 @@ func (w *World) judgeHistory(ctx context.Context, r *Result) {
 	switch report.Verdict {
 	case lin.Linearizable:
 	case lin.Undecided:
-		r.Verdict = Undecided
+		if report.Judged > 0 { // else nothing was, and the run is vacuous
+			r.Verdict = Undecided
+		}
 	case lin.Disagreement:
 		w.fail("methods agree", firstReasons(report))
 	default:
