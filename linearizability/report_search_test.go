@@ -49,6 +49,11 @@ func TestExcerptsShowTheViolation(t *testing.T) {
 				if !slices.ContainsFunc(x.operations, func(o Operation) bool { return o.Return == last.Return && o.String() == last.String() }) {
 					t.Errorf("seed %d: %s is not drawn", seed, last)
 				}
+				for i := range x.operations[1:] {
+					if a, b := x.operations[i], x.operations[i+1]; a.Call > b.Call || a.Call == b.Call && a.Client == b.Client {
+						t.Errorf("seed %d: %s is drawn twice or in the wrong place", seed, &b)
+					}
+				}
 				without := x
 				without.operations = slices.DeleteFunc(slices.Clone(x.operations), func(o Operation) bool { return o.Outcome != Unknown && o.Return == last.Return })
 				if got := drawn(t, Kvorum, without); got != porcupine.Ok {
