@@ -19,6 +19,9 @@ const (
 	reportText   = "report.txt"
 )
 
+// ReportFiles are the names of the files that WriteReport writes.
+func ReportFiles() []string { return []string{reportPage, reportSearch, reportText} }
+
 //go:embed report.html
 var reportTemplate string
 

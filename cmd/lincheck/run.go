@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 const (
 	exitLinearizable = 0
 	exitViolation    = 1
-	exitUsage        = 2 // also a file that can't be read
+	exitUsage        = 2 // also a file that can't be read, and of a linearizable history a report that can't be written
 	exitUndecided    = 3 // also: the two methods contradict each other
 )
 
@@ -29,22 +30,24 @@ const description = `Say whether a recorded history of a key-value store is line
     lincheck jepsen/store/latest/history.edn
 
 The formats are described in linearizability/README.md. Interrupted, it says
-what is undecided.
+what is undecided. A history in which nothing can be judged, such as an empty
+one, is undecided.
 
 Exit codes:
   0  linearizable
   1  violation
-  2  wrong usage, or a file that can't be read
-  3  undecided: time or memory did not suffice; or error: the two methods
-     contradict each other, so one of the checkers has a bug
+  2  wrong usage, a file that can't be read, or a report that can't be written
+     (a violation stays 1, undecided stays 3)
+  3  undecided: time or memory did not suffice, or nothing was judged; or error:
+     the two methods contradict each other, so one of the checkers has a bug
 "go run" makes 1 of all but 0; a program built with "go build ./cmd/lincheck" does not.`
 
 // cli is the whole command line, as kong reads it.
 type cli struct {
 	Model   string        `enum:",register,kvorum" default:"" placeholder:"register|kvorum" help:"What a key is: a plain register, or one with kvorum's revisions. Default: what the file says, else kvorum; register for EDN."`
-	Format  string        `enum:",jsonl,edn" default:"" placeholder:"jsonl|edn" help:"Of FILE. Default: edn if its name ends so, else jsonl."`
+	Format  string        `enum:",jsonl,edn" default:"" placeholder:"jsonl|edn" help:"Of FILE. Default: edn if its name ends in .edn, else jsonl."`
 	Commits string        `placeholder:"FILE" help:"The complete commit log of the machines: judge by its order, too."`
-	Report  string        `placeholder:"DIR" help:"Write pages for people here: index.html, search.html, report.txt."`
+	Report  string        `placeholder:"DIR" help:"Write pages for people here: index.html, search.html, report.txt. The folder is new, empty or of an earlier report."`
 	Timeout time.Duration `default:"5m" help:"For the whole check; what is not decided by then is undecided. 0: none."`
 	Memory  int64         `default:"1024" placeholder:"MiB" help:"Bound of what the search remembers (default 1024)."`
 	Workers int           `placeholder:"N" help:"Keys judged at once. Default: one for each CPU."`
@@ -81,7 +84,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	verdict, err := c.check(ctx, stdin, stdout, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "lincheck:", err)
-		return exitUsage
+		if verdict == "" || verdict == linearizability.Linearizable {
+			return exitUsage
+		}
 	}
 	return exitCode(verdict)
 }
@@ -101,7 +106,7 @@ func (c *cli) validate() error {
 }
 
 func (c *cli) edn() bool {
-	return c.Format == "edn" || c.Format == "" && strings.HasSuffix(c.File, ".edn")
+	return c.Format == "edn" || c.Format == "" && strings.EqualFold(filepath.Ext(c.File), ".edn")
 }
 
 func exitCode(v linearizability.Verdict) int {
@@ -114,7 +119,13 @@ func exitCode(v linearizability.Verdict) int {
 	return exitUndecided
 }
 
+// check gives a verdict also with an error, when it was the telling that failed.
 func (c *cli) check(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (linearizability.Verdict, error) {
+	if c.Report != "" {
+		if err := mayHoldReport(c.Report); err != nil {
+			return "", err
+		}
+	}
 	history, err := c.read(stdin)
 	if err != nil {
 		return "", err
@@ -125,18 +136,22 @@ func (c *cli) check(ctx context.Context, stdin io.Reader, stdout, stderr io.Writ
 			return "", err
 		}
 	}
+	if c.Report != "" { // a check may take long: what can't be written is said before it
+		if err := makeReportFolder(c.Report); err != nil {
+			return "", err
+		}
+	}
 	bar := newProgress(stderr)
 	opt.Progress = bar.update
 	report := linearizability.Check(ctx, history.Operations, opt)
 	bar.finish()
+	report.Advice = c.advice(report)
 	if report.Verdict == linearizability.Disagreement {
 		fmt.Fprintln(stderr, "lincheck: THE TWO METHODS CONTRADICT EACH OTHER: one of the checkers has a bug. Please report this history.")
 	}
-	if err := report.WriteSummary(stdout); err != nil {
-		return "", err
-	}
+	err = report.WriteSummary(stdout)
 	if c.Report != "" {
-		err = linearizability.WriteReport(context.WithoutCancel(ctx), c.Report, history, report)
+		err = errors.Join(err, linearizability.WriteReport(context.WithoutCancel(ctx), c.Report, history, report))
 	}
 	return report.Verdict, err
 }

@@ -35,6 +35,8 @@ func TestVerdictsAndExitCodes(t *testing.T) {
 	bad := file(t, "bad.jsonl", write1+write2+stale)
 	commits := file(t, "commits.jsonl", commit+later)
 	none := file(t, "none.jsonl", "")
+	misspelt := file(t, "misspelt.jsonl", strings.Replace(stale, `"call"`, `"cal"`, 1))
+	named := strings.ReplaceAll(edn, ":process 0", ":process :client-1")
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -63,7 +65,24 @@ func TestVerdictsAndExitCodes(t *testing.T) {
 		{"odd time", []string{"--timeout=-1s", good}, exitUsage, "", "negative"},
 		{"odd memory", []string{"--memory", "0", good}, exitUsage, "", "--memory"},
 		{"odd workers", []string{"--workers=-1", good}, exitUsage, "", "negative"},
-		{"report can't be written", []string{"--report", good, good}, exitUsage, "linearizable", "report"},
+		{"report can't be written", []string{"--report", good, good}, exitUsage, "", "report"},
+		{"report can't be written, bad", []string{"--report", good, bad}, exitUsage, "", "report"},
+		{"empty", []string{none}, exitUndecided, "undecided: 0 of 0 operations judged", ""},
+		{"empty, and why", []string{none}, exitUndecided, "nothing was judged: the history has no operation", ""},
+		{"nothing at all", []string{os.DevNull}, exitUndecided, "nothing was judged", ""},
+		{"header only", []string{file(t, "h", `{"format":"kvorum-history","version":1}`)}, exitUndecided, "nothing was judged", ""},
+		{"annotations only", []string{file(t, "h", `{"annotation":{"kind":"fault","text":"kill","start":1}}`)}, exitUndecided, "nothing was judged", ""},
+		{"failed reads only", []string{file(t, "h", `{"op":"get","key":"x","outcome":"unknown","call":1}`)}, exitUndecided, "of 1 operations 1 said nothing", ""},
+		{"empty edn", []string{file(t, "h.edn", "")}, exitUndecided, "nothing was judged", ""},
+		{"a member is misspelt", []string{misspelt}, exitUsage, "", `line 1: unknown member "cal": did you mean "call"?`},
+		{"a client with a name", []string{file(t, "h.edn", named)}, exitUsage, "", "line 1: :process :client-1 is neither"},
+		{"edn contradicts itself", []string{file(t, "h.edn", edn+"{:process 0 :type :ok :f :write :value 1}")}, exitUsage, "", "line 4: process 0 called :read, and returns from :f :write"},
+		{"edn in capitals", []string{file(t, "h.EDN", edn+"{:process 0 :type :ok :f :read :value 1}")}, exitLinearizable, "linearizable: 2 of 2", ""},
+		{"edn without its name", []string{file(t, "h", edn)}, exitUsage, "", "--format edn"},
+		{"jsonl as edn", []string{"--format", "edn", good}, exitUsage, "", "--format jsonl"},
+		{"commits without revision", []string{"--commits", file(t, "c", `{"index":1,"op":"create","key":"x","output":{"result":"precondition-failed"}}`), good}, exitUsage, "", "line 1: result precondition-failed needs output.revision"},
+		{"no time", []string{"--timeout", "1ns", good}, exitUndecided, "--timeout 4ns: more time", ""},
+		{"no time, with commits", []string{"--timeout", "1ns", "--commits", commits, good}, exitLinearizable, "linearizable", ""},
 		{"help", []string{"--help"}, 0, "Exit codes:", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
