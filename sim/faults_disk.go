@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/kvorum/kvorum/sim/disk"
@@ -20,19 +21,23 @@ func diskFaults() map[string]class {
 	}
 	return map[string]class{
 		"slow-disk": {
-			line: "each sync takes longer, by milliseconds up to a second",
+			line: "each sync takes longer, by milliseconds up to a second, or each read, or each write, by up to a tenth of that",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(time.Second, 15*time.Second), Amount: time.Duration(d.Between(2*time.Millisecond, time.Second)).Seconds()}
+				f := schedule.Fault{Nodes: d.OneNode(), For: d.Between(time.Second, 15*time.Second), Amount: time.Duration(d.Between(2*time.Millisecond, time.Second)).Seconds(), Mode: d.Of("sync", "sync", "read", "write")}
+				if f.Mode != "sync" {
+					f.Amount /= 10 // there are many of them to each sync
+				}
+				return f
 			},
 			strike: slowDisk,
 		},
 		"disk-stall": {
-			line: "one sync or write hangs for up to 20 s",
+			line: "one sync, read or write hangs for up to 20 s",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				hangs := d.Between(500*time.Millisecond, 20*time.Second)
-				return schedule.Fault{Nodes: d.OneNode(), For: hangs, Amount: time.Duration(hangs).Seconds(), Mode: d.Of("sync", "sync", "write")}
+				return schedule.Fault{Nodes: d.OneNode(), For: hangs, Amount: time.Duration(hangs).Seconds(), Mode: d.Of("sync", "sync", "write", "read")}
 			},
 			strike: diskStall,
 		},
@@ -125,9 +130,11 @@ func (x *nemesis) delayCalls(s *strike, delay func(disk.Kind) time.Duration) (en
 	return all(ends)
 }
 
+// slowDisk: Mode is the kind of calls; "", as in schedules of before there were others, is sync.
 func slowDisk(x *nemesis, s *strike) func() {
+	slow := cmp.Or(s.fault.Mode, disk.Sync.String())
 	return x.delayCalls(s, func(kind disk.Kind) time.Duration {
-		if kind != disk.Sync {
+		if kind.String() != slow {
 			return 0
 		}
 		return seconds(s.fault.Amount * (0.5 + s.draw.Float64()))

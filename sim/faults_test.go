@@ -44,19 +44,25 @@ func TestEveryFaultIsSeen(t *testing.T) {
 			if !ok {
 				t.Fatal("nobody says how this class looks from inside")
 			}
-			if s.fault.At == 0 {
-				s.fault.At = schedule.Duration(begin)
-			}
-			s.fault.ID = c.ID
-			p := probe(t, s.fault)
-			if p.nemesis.fired[c.ID] == 0 {
-				t.Error("had no effect")
-			}
-			s.check(t, p)
-			p.healthy()
-			p.plain()
+			s.see(t, c.ID)
 		})
 	}
+}
+
+// see lets a fault of the class strike.
+func (s sight) see(t *testing.T, id string) {
+	t.Helper()
+	if s.fault.At == 0 {
+		s.fault.At = schedule.Duration(begin)
+	}
+	s.fault.ID = id
+	p := probe(t, s.fault)
+	if p.nemesis.fired[id] == 0 {
+		t.Error("had no effect")
+	}
+	s.check(t, p)
+	p.healthy()
+	p.plain()
 }
 
 // TestDrawnFaultsStrike draws each class as a swarm does: it must be able to strike without a failure, and twice the same.

@@ -150,7 +150,7 @@ func (p *probed) healthy() {
 				p.t.Errorf("%s slept %d us in place of 100 ms", n.Name, took)
 			}
 		}
-		for _, l := range p.of(n.Name, "disk", from, to) {
+		for _, l := range append(p.of(n.Name, "disk", from, to), p.of(n.Name, "took", from, to)...) {
 			if l.text(3) != "<nil>" || l.number(2) > 20 {
 				p.t.Errorf("%s: %s", n.Name, l.text(0))
 			}

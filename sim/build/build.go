@@ -4,8 +4,8 @@
 //   - the scheduler asks the host which goroutine runs next: as it stands, wasip1 is nearly first-in first-out, which hides
 //     interleavings that real machines have;
 //   - the host can send signals, such as SIGTERM: as it stands, wasip1 has none, and spins while it waits for them;
-//   - a goroutine that calls on the disk asks the host how long that takes, and parks meanwhile: as it stands, a WASI call
-//     that takes time stops the whole machine, which no kernel does.
+//   - a goroutine that syncs, reads or writes a file hears from the host how long that takes, and parks meanwhile: as it stands,
+//     a WASI call that takes time stops the whole machine, which no kernel does.
 package build
 
 import (
@@ -82,10 +82,21 @@ func toolchainEdits() map[string][]edit {
 			{"\t\t\t\t\tnotetsleepg(&sig.note, -1)\n", "\t\t\t\t\treturn kvsimAwaitSignal()\n"},
 		},
 		"syscall/fs_wasip1.go": {
-			{"func Fsync(fd int) error {\n", diskImport + "func Fsync(fd int) error {\n\tdiskPark(fd, diskSync, 0)\n"},
-			{"func Pwrite(fd int, b []byte, offset int64) (int, error) {\n", "func Pwrite(fd int, b []byte, offset int64) (int, error) {\n\tdiskPark(fd, diskWrite, len(b))\n"},
+			{"func Fsync(fd int) error {\n", diskImport + "func Fsync(fd int) error {\n\tdiskSync(fd)\n"},
+			again("fd_read(int32(fd), makeIOVec(b), 1, &nread)", "nread"),
+			again("fd_pread(int32(fd), makeIOVec(b), 1, filesize(offset), &nread)", "nread"),
+			again("fd_write(int32(fd), makeIOVec(b), 1, &nwritten)", "nwritten"),
+			again("fd_pwrite(int32(fd), makeIOVec(b), 1, filesize(offset), &nwritten)", "nwritten"),
 		},
 	}
+}
+
+// again makes a call that the host answers with EBUSY once more, after the microseconds that came in place of the count. A call
+// that takes no time, and any on a socket, costs nothing more than a comparison: asking the host before each would.
+func again(call, count string) edit {
+	old := "\terrno := " + call + "\n"
+	return edit{old, old + "\tif errno == EBUSY {\n\t\tkvsimSleep(int64(" + count + ") * 1000)\n\t\terrno = " +
+		strings.Replace(call, "int32(fd)", "int32(fd)|diskWaited", 1) + "\n\t}\n"}
 }
 
 const pickImport = `//go:wasmimport kvsim pick
@@ -119,21 +130,19 @@ func kvsimAwaitSignal() uint32 {
 
 `
 
-const diskImport = `//go:wasmimport kvsim disk_wait
+const diskImport = `//go:wasmimport kvsim sync_begin
 //go:noescape
-func kvsimDiskWait(fd int32, kind uint32, bytes uint32) int64
+func kvsimSyncBegin(fd int32) int64
 
 //go:linkname kvsimSleep time.Sleep
 func kvsimSleep(ns int64)
 
-const (
-	diskWrite = 1 // as sim/disk numbers its calls
-	diskSync  = 3
-)
+// diskWaited marks the descriptor of a call that has waited as long as the host wanted (see sim/machine).
+const diskWaited = 1 << 30
 
-// diskPark lets the other goroutines run while the platter works.
-func diskPark(fd int, kind uint32, bytes int) {
-	if wait := kvsimDiskWait(int32(fd), kind, uint32(bytes)); wait > 0 {
+// diskSync lets the other goroutines run while the platter works.
+func diskSync(fd int) {
+	if wait := kvsimSyncBegin(int32(fd)); wait > 0 {
 		kvsimSleep(wait)
 	}
 }

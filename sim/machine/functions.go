@@ -76,7 +76,7 @@ func hostModules() []hostModule {
 		{world, []function{
 			{name: "pick", params: "i", results: "i", cost: 0, call: (*Machine).pick},
 			{name: "signal", results: "i", cost: 100, call: (*Machine).takeSignal},
-			{name: "disk_wait", params: "iii", results: "I", cost: 0, call: (*Machine).diskWait},
+			{name: "sync_begin", params: "i", results: "I", cost: 0, call: (*Machine).syncBegin},
 		}},
 	}
 	number := uint32(0)
@@ -151,26 +151,6 @@ func (m *Machine) unfair(n, fair uint32) uint32 {
 		return n - 1
 	}
 	return 0
-}
-
-// diskWait begins a call on the platter: (fd, kind, bytes) -> nanoseconds of the machine's clock to wait before it is made.
-func (m *Machine) diskWait(_ Memory, a []uint64) uint64 {
-	d := m.fds.get(u32(a[0]))
-	if d == nil || d.file == nil {
-		return 0
-	}
-	kind := disk.Kind(a[1])
-	if kind == disk.Sync {
-		d.file.BeginSync()
-	}
-	if m.DiskDelay == nil {
-		return 0
-	}
-	wait := m.DiskDelay(kind, d.file.Path(), int(u32(a[2])))
-	if wait <= 0 {
-		return 0
-	}
-	return uint64(float64(wait) * m.Clock.Rate())
 }
 
 // Signal sends the program a signal, such as SIGTERM. It takes up to 100 ms of the machine's clock to arrive.

@@ -33,7 +33,7 @@ type Config struct {
 	Output func(fd int, p []byte)
 	// Exited is called when the program ends by itself; err is nil for exit code 0.
 	Exited func(code int, err error)
-	// DiskDelay says how long a call on the platter takes; the goroutine parks meanwhile. nil: no time.
+	// DiskDelay says how long a sync, read or write of a file takes; the goroutine parks meanwhile. nil: no time.
 	DiskDelay func(kind disk.Kind, path string, bytes int) time.Duration
 	// Called, if set, is asked at each host call; true: crash here.
 	Called func(function string) bool

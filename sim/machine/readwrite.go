@@ -23,13 +23,15 @@ func vector(mem Memory, list, count uint64) ([]byte, bool) {
 }
 
 func (m *Machine) pread(mem Memory, a []uint64) uint64 {
-	d := m.fds.get(u32(a[0]))
+	d, hasWaited := m.descriptor(a[0])
 	b, ok := vector(mem, a[1], a[2])
 	switch {
 	case d == nil || d.file == nil:
 		return uint64(disk.EBADF)
 	case !ok:
 		return fault
+	case !hasWaited && m.mustWait(mem, a[4], d.file, disk.Read, len(b)):
+		return busy
 	}
 	n, errno := d.file.ReadAt(b, int64(a[3]))
 	m.detail = xxh3.Hash(b[:n])
@@ -38,13 +40,15 @@ func (m *Machine) pread(mem Memory, a []uint64) uint64 {
 }
 
 func (m *Machine) pwrite(mem Memory, a []uint64) uint64 {
-	d := m.fds.get(u32(a[0]))
+	d, hasWaited := m.descriptor(a[0])
 	b, ok := vector(mem, a[1], a[2])
 	switch {
 	case d == nil || d.file == nil:
 		return uint64(disk.EBADF)
 	case !ok:
 		return fault
+	case !hasWaited && m.mustWait(mem, a[4], d.file, disk.Write, len(b)):
+		return busy
 	}
 	m.detail = xxh3.Hash(b)
 	n, errno := d.file.WriteAt(b, int64(a[3]))
@@ -53,7 +57,7 @@ func (m *Machine) pwrite(mem Memory, a []uint64) uint64 {
 }
 
 func (m *Machine) fdRead(mem Memory, a []uint64) uint64 {
-	d := m.fds.get(u32(a[0]))
+	d, hasWaited := m.descriptor(a[0])
 	b, ok := vector(mem, a[1], a[2])
 	var n int
 	var errno uint64
@@ -67,6 +71,8 @@ func (m *Machine) fdRead(mem Memory, a []uint64) uint64 {
 		var e vnet.Errno
 		n, e = d.end.Read(b)
 		errno = uint64(e)
+	case d.file != nil && !hasWaited && m.mustWait(mem, a[3], d.file, disk.Read, len(b)):
+		return busy
 	case d.file != nil:
 		var e disk.Errno
 		n, e = d.file.ReadAt(b, d.offset)
@@ -81,7 +87,7 @@ func (m *Machine) fdRead(mem Memory, a []uint64) uint64 {
 }
 
 func (m *Machine) fdWrite(mem Memory, a []uint64) uint64 {
-	d := m.fds.get(u32(a[0]))
+	d, hasWaited := m.descriptor(a[0])
 	b, ok := vector(mem, a[1], a[2])
 	n := len(b)
 	var errno uint64
@@ -97,6 +103,8 @@ func (m *Machine) fdWrite(mem Memory, a []uint64) uint64 {
 		var e vnet.Errno
 		n, e = d.end.Write(b, m.now())
 		errno = uint64(e)
+	case d.file != nil && !hasWaited && m.mustWait(mem, a[3], d.file, disk.Write, len(b)):
+		return busy
 	case d.file != nil:
 		m.detail = xxh3.Hash(b)
 		if d.appends {

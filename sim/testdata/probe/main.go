@@ -123,6 +123,24 @@ func syncFolder(name string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// took tells how long a call on the disk took, in milliseconds.
+func took(what string, call func() error) {
+	began := time.Now()
+	err := call()
+	fmt.Println("took", what, time.Since(began).Milliseconds(), err)
+}
+
+// plain writes to a file and reads it where the last call ended, as a program does that copies files.
+func plain(f *os.File, block []byte) {
+	if f == nil {
+		return
+	}
+	_, _ = f.Seek(0, io.SeekStart)
+	took("write", func() error { _, err := f.Write(block); return err })
+	_, _ = f.Seek(0, io.SeekStart)
+	took("read", func() error { _, err := f.Read(make([]byte, len(block))); return err })
+}
+
 // work writes 100 bytes again and again, with and without a sync, and makes and removes a name.
 func work() {
 	block := bytes.Repeat([]byte{'x'}, 100)
@@ -136,6 +154,7 @@ func work() {
 	end := info.Size()
 	_ = write("/data/unsynced", nil)
 	u, _ := os.OpenFile("/data/unsynced", os.O_RDWR, 0o600)
+	p, _ := os.Create("/data/plain")
 	for n := 1; ; n++ {
 		began := time.Now()
 		_, err := f.WriteAt(block, end)
@@ -151,8 +170,10 @@ func work() {
 				fmt.Println("unsynced", n)
 			}
 		}
-		got, err := syscall.Pread(int(f.Fd()), make([]byte, 100), 0)
+		var got int
+		took("pread", func() error { got, err = syscall.Pread(int(f.Fd()), make([]byte, 100), 0); return err })
 		fmt.Println("read", got, err)
+		plain(p, block)
 		_, err = os.Create("/data/named")
 		fmt.Println("name", err, os.Rename("/data/named", "/data/named2"))
 		time.Sleep(pause)
