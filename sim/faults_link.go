@@ -55,7 +55,7 @@ func linkFaults() map[string]class {
 				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(time.Second, 12*time.Second), Bytes: d.Count(3_000, 300_000)}
 			},
 			strike: func(x *nemesis, s *strike) func() {
-				return x.degrade(s, touching(s), func(c *vnet.Conditions) { c.Bandwidth = s.fault.Bytes }, sent)
+				return x.degrade(s, touching(s), func(c *vnet.Conditions) { c.Bandwidth = s.fault.Bytes }, func(l *vnet.Link) int64 { return l.Carried.Queued })
 			},
 		},
 		"clog": {

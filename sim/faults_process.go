@@ -57,9 +57,7 @@ func processFaults() map[string]class {
 				if x.world.Stock {
 					return nil // the runtime's own order asks nobody
 				}
-				return x.machinesRule(s, func(n *Node) *machineRule {
-					return &machineRule{node: n, unfairness: s.fault.Amount, newest: s.fault.Mode == "newest"}
-				})
+				return starve(x, s)
 			},
 		},
 	}
@@ -71,6 +69,25 @@ func drawReign(d *schedule.Drawer) *schedule.Event {
 		return &schedule.Event{Kind: "log", Match: d.Of("leads the shard", "entering leader state"), Count: 1}
 	}
 	return &schedule.Event{Kind: onWire, Match: d.Of(tap.EntriesSent.Sender(), tap.EntriesSent.Sender(), tap.VoteGranted.Receiver(), tap.LeadHandedOver.Sender()), Count: 1 + d.IntN(30)}
+}
+
+// starve counts once for each machine in which the scheduler's choice was another than without it, a machine that was started
+// meanwhile too.
+func starve(x *nemesis, s *strike) (end func()) {
+	var ends []func()
+	for _, n := range s.nodes {
+		unfair := x.machine(&machineRule{node: n, unfairness: s.fault.Amount, newest: s.fault.Mode == "newest"})
+		life, before := n.life, n.preferred()
+		ends = append(ends, unfair, func() {
+			if n.life != life {
+				before = 0
+			}
+			if n.preferred() > before {
+				x.took(s)
+			}
+		})
+	}
+	return all(ends)
 }
 
 // machinesRule puts a rule in force on each node of the strike; it counts once a node that is up has it.

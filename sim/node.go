@@ -170,6 +170,14 @@ func (n *Node) crash(power bool, plan disk.Plan) disk.Loss {
 	return loss
 }
 
+// preferred is how often an unfair scheduler has really decided in the present life.
+func (n *Node) preferred() uint64 {
+	if n.machine == nil {
+		return 0
+	}
+	return n.machine.Preferred()
+}
+
 // stop sends SIGTERM.
 func (n *Node) stop() {
 	n.asked = true

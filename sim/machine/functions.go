@@ -136,7 +136,7 @@ func (m *Machine) pick(_ Memory, a []uint64) uint64 {
 // there are such; otherwise the oldest, first in first out. chance is how often it does so in place of a fair draw; 0 ends it.
 func (m *Machine) Unfair(newest bool, chance float64) { m.newest, m.unfairness = newest, chance }
 
-// Preferred counts picks that Unfair decided.
+// Preferred counts picks in which Unfair made another choice than the fair draw.
 func (m *Machine) Preferred() uint64 { return m.preferred }
 
 func (m *Machine) unfair(n, fair uint32) uint32 {
@@ -146,11 +146,14 @@ func (m *Machine) unfair(n, fair uint32) uint32 {
 	if m.Schedule.Float64() >= m.unfairness {
 		return fair
 	}
-	m.preferred++
+	chosen := uint32(0)
 	if m.newest {
-		return n - 1
+		chosen = n - 1
 	}
-	return 0
+	if chosen != fair {
+		m.preferred++
+	}
+	return chosen
 }
 
 // Signal sends the program a signal, such as SIGTERM. It takes up to 100 ms of the machine's clock to arrive.

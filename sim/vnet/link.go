@@ -26,8 +26,9 @@ type Link struct {
 	draw       *rand.Rand
 	freeAt     timeline.Time // when the last packet has left, under Bandwidth
 	clogged    []*stream     // that wait for the end of a clog
-	// Carried counts packets and bytes sent, packets that Loss and Cut took, that took the TailDelay, and that a clog held.
-	Carried struct{ Packets, Bytes, Lost, Stopped, Tailed, Held int64 }
+	// Carried counts packets and bytes sent, packets that Loss and Cut took, that took the TailDelay, that a clog held, and that
+	// had to wait, under Bandwidth, until those before them had left.
+	Carried struct{ Packets, Bytes, Lost, Stopped, Tailed, Held, Queued int64 }
 
 	cutAfter int64 // bytes that still get through before all connections are reset; < 0: no end
 	onCut    func()
@@ -51,6 +52,9 @@ func (l *Link) arrival(at timeline.Time, n int) timeline.Time {
 		l.Carried.Tailed++
 	}
 	if c.Bandwidth > 0 {
+		if l.freeAt > at {
+			l.Carried.Queued++
+		}
 		at = max(at, l.freeAt).Add(time.Duration(int64(n) * int64(time.Second) / c.Bandwidth))
 		l.freeAt = at
 	}
