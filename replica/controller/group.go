@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,7 +128,7 @@ func (c *Controller) startGroup(s *stores) (*group, error) {
 		defer g.relay.Done()
 		g.transport.relay(g.stop)
 	}()
-	r, err := raft.NewRaft(config, c.fsm, s.log, s.votes, s.snapshots, g.transport)
+	r, err := newRaft(config, c.fsm, s, g.transport)
 	if err != nil {
 		close(g.stop)
 		g.relay.Wait()
@@ -136,6 +137,22 @@ func (c *Controller) startGroup(s *stores) (*group, error) {
 	c.observeLeader(r)
 	g.instance.Store(r)
 	return g, nil
+}
+
+// newRaft starts raft. What raft reads while it starts was checked before, but a disk may give something else the second time: a
+// snapshot that can't be restored is passed over for an older one, which the log does not reach down to. Raft panics then; here
+// that is an error like any other. Nothing runs yet.
+func newRaft(config *raft.Config, fsm raft.FSM, s *stores, transport raft.Transport) (r *raft.Raft, err error) {
+	defer func() {
+		p := recover()
+		if _, ours := p.(runtime.Error); ours {
+			panic(p)
+		}
+		if p != nil {
+			r, err = nil, fmt.Errorf("log and snapshots do not fit together (%v): the disk gave something else than when it was checked; start the node again, and if it says this again, %s", p, howToReplace)
+		}
+	}()
+	return raft.NewRaft(config, fsm, s.log, s.votes, s.snapshots, transport)
 }
 
 // bootstrap writes the initial configuration into an empty log. All members do so with the same content.
