@@ -108,6 +108,13 @@ func innocents() map[string]func(p *play) {
 			p.ask("b", "a", requestVote, request{Term: 1})
 			p.tap.Audit(0, "b", audit.Image{Term: 1})
 		},
+		"a disk that was damaged and has its votes": func(p *play) {
+			p.tap.Forget(0, "a")
+			p.tap.Started(0, "a")
+			for _, name := range []string{"a", "e"} {
+				p.tap.Audit(0, name, audit.Image{Term: 2, VoteTerm: 2, Vote: "a"})
+			}
+		},
 		"other ports and kinds": func(p *play) {
 			p.tap.open(99, 8080)
 			p.tap.Sent(99, false, []byte("GET / HTTP/1.1"), 0)

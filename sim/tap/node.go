@@ -61,9 +61,11 @@ func (n *node) started(leads func(term uint64) bool) {
 	n.asked, n.orphans = nil, nil
 }
 
+// forget: what the node asked others for has happened all the same, and a disk may still show it.
 func (n *node) forget() {
 	fresh := newNode(n.name)
 	fresh.lives, fresh.outcast = n.lives, n.outcast
+	fresh.stood, fresh.aspired, fresh.called = n.stood, n.aspired, n.called
 	*n = *fresh
 }
 
