@@ -94,7 +94,6 @@ func LeftOut() []Class {
 	return []Class{
 		{"duplicate, reorder, replay or corrupt a packet", "TCP hides the first three from the program, and its checksum the fourth; a new connection after a reset repeats messages for real", Beyond},
 		{"filter by message type", "one connection carries all types in order, so what is held holds the rest; stale-connection holds some connections and not others, which parts heartbeats from entries", Tolerated},
-		{"stale read of a sector, misdirected write", "from the program both look like lost-write and bit-flip together, which are there", Beyond},
 		{"out of memory", "Go ends the process: a kill", Tolerated},
 		{"stop inside a critical section", "only goroutines of the same process see the difference; to the others it is a pause, to the former the seeded scheduler", Tolerated},
 		{"allocation and hash seeds", "not a fault: each life of a machine has seeds of its own", Tolerated},

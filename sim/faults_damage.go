@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -63,6 +64,7 @@ func damageFaults() map[string]class {
 			strike: oldImage,
 		},
 	}
+	maps.Copy(all, readDamage())
 	for id, what := range map[string]disk.Kind{"lying-sync": disk.Sync, "lost-write": disk.Write} {
 		all[id] = class{
 			line: "a disk says that a " + what.String() + " is done and keeps nothing, until the power fails",
@@ -72,6 +74,14 @@ func damageFaults() map[string]class {
 			},
 			strike: func(x *nemesis, s *strike) func() { return x.lie(s, what) },
 		}
+	}
+	all["misdirected-write"] = class{
+		line: "a write reaches the platter at another place of its file, whose bytes are lost, and its own keeps the old ones; the power fails and shows it",
+		tier: Beyond,
+		draw: func(d *schedule.Drawer) schedule.Fault {
+			return schedule.Fault{Nodes: d.OneNode(), For: d.Between(100*time.Millisecond, 5*time.Second), Mode: d.Of("raft.db", "raft.db", ""), Bytes: 1 + int64(d.IntN(20))}
+		},
+		strike: misdirect,
 	}
 	return all
 }
@@ -178,20 +188,60 @@ func oldImage(x *nemesis, s *strike) func() {
 
 // lie ends with a power cut, which brings the lie to light.
 func (x *nemesis) lie(s *strike, kind disk.Kind) (end func()) {
+	return x.deceive(s, func(_ *Node, c disk.Call) (disk.Verdict, bool) {
+		return disk.Verdict{Lie: true}, c.Kind == kind && s.draw.Float64() < s.fault.Amount
+	})
+}
+
+// deceive lets a disk do something else than it says, which a power cut at the end brings to light.
+func (x *nemesis) deceive(s *strike, call func(*Node, disk.Call) (disk.Verdict, bool)) (end func()) {
 	n := x.victim(s)
 	if n == nil {
 		return nil
 	}
 	s.nodes = []*Node{n}
 	honest := x.failCalls(s, func(c disk.Call) (disk.Verdict, bool) {
-		if c.Kind != kind || s.draw.Float64() >= s.fault.Amount {
-			return disk.Verdict{}, false
+		if !n.tainted && !x.spares(n) {
+			return disk.Verdict{}, false // another disk went first
 		}
-		n.tainted = true
-		return disk.Verdict{Lie: true}, true
+		v, decided := call(n, c)
+		n.tainted = n.tainted || decided
+		return v, decided
 	})
 	return func() {
 		honest()
 		x.down(n)()
 	}
 }
+
+// misdirect: Bytes is the number of the write that goes astray, of those to files that the mode names.
+func misdirect(x *nemesis, s *strike) (end func()) {
+	left := s.fault.Bytes
+	return x.deceive(s, func(n *Node, c disk.Call) (disk.Verdict, bool) {
+		if left <= 0 || c.Kind != disk.Write || !strings.Contains(c.Path, s.fault.Mode) {
+			return disk.Verdict{}, false
+		}
+		info, _ := n.disk.Stat(c.Path)
+		to := elsewhere(s, c, info.Size)
+		if left--; left > 0 || to == c.Offset {
+			left = max(left, 1) // if there is no other place, the next one
+			return disk.Verdict{}, false
+		}
+		left = 0
+		x.world.say("%s: a write of %d bytes to %s at %d goes to %d", n.Name, c.Bytes, c.Path, c.Offset, to)
+		return disk.Verdict{Stray: &to}, true
+	})
+}
+
+// elsewhere draws another sector of the file where a write fits in; the write's own place if there is none.
+func elsewhere(s *strike, c disk.Call, size int64) int64 {
+	sector := drawSector(s)
+	places := (size-int64(c.Bytes))/sector + 1
+	if places < 1 || int64(c.Bytes) > size {
+		return c.Offset
+	}
+	return s.draw.Int64N(places) * sector
+}
+
+// drawSector: newer drives read and write eight of the older ones' sectors at once, which is also a page of bbolt.
+func drawSector(s *strike) int64 { return disk.SectorBytes << (3 * s.draw.IntN(2)) }

@@ -145,6 +145,19 @@ func damageSights() map[string]sight {
 		starts, acknowledged := p.starts("s0n1"), most(p.of("s0n1", "disk", 0, begin+2*time.Second), 1)
 		want(t, len(starts) == 1 && p.node("s0n1").broken || len(starts) == 2 && starts[1].number(1) < acknowledged-5, "%d blocks were acknowledged, then found: %v", acknowledged, starts)
 	}
+	// inOrder: the file that it refuses holds what was written
+	inOrder := func(p *probed) bool {
+		files := p.node("s0n1").disk.Durable()
+		log := string(files["data/raft.db"])
+		return len(log) > 1000 && len(log)%100 == 0 && strings.Trim(log, "x") == "" && string(files["data/identity.json"]) == "--node=s0n1"
+	}
+	misread := func(text string) func(t *testing.T, p *probed) {
+		return func(t *testing.T, p *probed) {
+			refuses(text)(t, p)
+			want(t, inOrder(p), "the file is damaged, too")
+			want(t, p.nemesis.fired[p.Faults[0].ID] == 1, "%d reads were changed", p.nemesis.fired[p.Faults[0].ID])
+		}
+	}
 	return map[string]sight{
 		"bit-flip":      {schedule.Fault{Nodes: one, For: second, Mode: "raft.db"}, refuses("raft.db is damaged")},
 		"truncation":    {schedule.Fault{Nodes: one, For: second, Mode: "raft.db", Amount: 0.512}, refuses("raft.db is damaged")},
@@ -162,5 +175,12 @@ func damageSights() map[string]sight {
 		"old-image":  {schedule.Fault{Nodes: one, For: 2 * second}, forgets},
 		"lying-sync": {schedule.Fault{Nodes: one, For: 2 * second, Amount: 1}, forgets},
 		"lost-write": {schedule.Fault{Nodes: one, For: 2 * second, Amount: 1}, forgets},
+		"misdirected-write": {schedule.Fault{Nodes: one, For: 2 * second, Mode: "raft.db", Bytes: 5}, func(t *testing.T, p *probed) {
+			refuses("raft.db is damaged")(t, p)
+			want(t, !inOrder(p), "the file is in order")
+		}},
+		"read-flip":     {schedule.Fault{Nodes: one, For: 2 * second, Mode: "identity.json"}, misread("identity")},
+		"log-read-flip": {schedule.Fault{Nodes: one, For: 2 * second, Mode: "raft.db", Amount: 0.1}, misread("raft.db is damaged")},
+		"stale-read":    {schedule.Fault{Nodes: one, For: 2 * second, Mode: "raft.db", Amount: 0.1}, misread("raft.db is damaged")},
 	}
 }

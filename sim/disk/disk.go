@@ -57,11 +57,15 @@ func (k Kind) String() string {
 
 // Verdict is what comes of a call. The zero Verdict lets it happen.
 type Verdict struct {
-	Errno   Errno // not 0: the call fails with it
-	Partial int   // of a failing write: so many bytes arrive all the same
-	Short   int   // of a read or a write that succeeds: so many bytes at most, the program must ask for the rest; 0: all
-	Dropped bool  // of a failing sync: the cache forgets that the changes are not durable, so a later sync does not save them (fsyncgate)
-	Lie     bool  // of a sync or a write: say that all is well and keep nothing durable
+	Errno   Errno  // not 0: the call fails with it
+	Partial int    // of a failing write: so many bytes arrive all the same
+	Short   int    // of a read or a write that succeeds: so many bytes at most, the program must ask for the rest; 0: all
+	Dropped bool   // of a failing sync: the cache forgets that the changes are not durable, so a later sync does not save them (fsyncgate)
+	Lie     bool   // of a sync or a write: say that all is well and keep nothing durable
+	Stray   *int64 // of a write that succeeds: what arrives on the platter, at the next sync, arrives at this offset of the file and not at its own
+
+	// Alter, if set, changes what a successful read gave; the file stays as it is. It is called with no bytes at the file's end.
+	Alter func(p []byte)
 }
 
 // node is a file or a folder.

@@ -226,3 +226,53 @@ func TestWritesTearAtSectors(t *testing.T) {
 		t.Errorf("%d of 50 writes were torn", torn)
 	}
 }
+
+func TestAWriteGoesAstray(t *testing.T) {
+	d := New()
+	f := write(t, d, "log", strings.Repeat("a", 1024))
+	syncAll(t, f, folder(d, "/"))
+	elsewhere := int64(512)
+	d.Watch = func(c Call) Verdict {
+		if c.Kind == Write {
+			return Verdict{Stray: &elsewhere}
+		}
+		return Verdict{}
+	}
+	if n, errno := f.WriteAt([]byte("bb"), 0); n != 2 || errno != 0 {
+		t.Fatal(n, errno)
+	}
+	syncAll(t, f)
+	var seen [4]byte
+	if _, errno := f.ReadAt(seen[:], 0); errno != 0 || string(seen[:]) != "bbaa" {
+		t.Errorf("before the power fails the program sees %q, %d", seen, errno)
+	}
+	powerCut(d)
+	if got := content(d, "log"); got != strings.Repeat("a", 512)+"bb"+strings.Repeat("a", 510) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAReadIsAltered(t *testing.T) {
+	d := New()
+	f := write(t, d, "log", "abc")
+	var given []string
+	d.Watch = func(Call) Verdict {
+		return Verdict{Alter: func(p []byte) {
+			given = append(given, string(p))
+			if len(p) > 0 {
+				p[0] = 'x'
+			}
+		}}
+	}
+	b := make([]byte, 8)
+	if n, errno := f.ReadAt(b, 1); n != 2 || errno != 0 || string(b[:n]) != "xc" {
+		t.Errorf("%q, %d", b[:n], errno)
+	}
+	if n, errno := f.ReadAt(b, 3); n != 0 || errno != 0 {
+		t.Error(n, errno)
+	}
+	d.Watch = nil
+	if n, _ := f.ReadAt(b, 0); string(b[:n]) != "abc" || strings.Join(given, "|") != "bc|" {
+		t.Errorf("the file has %q; given were %q", b[:n], given)
+	}
+}

@@ -69,10 +69,14 @@ func (f *File) ReadAt(p []byte, offset int64) (int, Errno) {
 	if offset < 0 {
 		return 0, EINVAL
 	}
-	if offset >= int64(len(f.node.data)) {
-		return 0, 0
+	n := 0
+	if offset < int64(len(f.node.data)) {
+		n = copy(v.short(p), f.node.data[offset:])
 	}
-	return copy(v.short(p), f.node.data[offset:]), 0
+	if v.Alter != nil {
+		v.Alter(p[:n])
+	}
+	return n, 0
 }
 
 // short cuts p to what a call with the verdict handles.
@@ -100,7 +104,7 @@ func (f *File) WriteAt(p []byte, offset int64) (int, Errno) {
 		if errno := f.disk.room(f.node, max(0, offset+int64(len(part))-int64(len(f.node.data)))); errno != 0 {
 			return 0, errno
 		}
-		f.write(part, offset, v.Lie)
+		f.write(part, offset, v)
 	}
 	if v.Errno != 0 {
 		return 0, v.Errno
@@ -108,12 +112,15 @@ func (f *File) WriteAt(p []byte, offset int64) (int, Errno) {
 	return len(part), 0
 }
 
-// write changes the cache. A lie never reaches the platter.
-func (f *File) write(p []byte, offset int64, lie bool) {
+// write changes the cache. A lie never reaches the platter, what goes astray reaches it elsewhere.
+func (f *File) write(p []byte, offset int64, v Verdict) {
 	n := f.node
 	n.data = resize(n.data, max(int64(len(n.data)), offset+int64(len(p))))
 	copy(n.data[offset:], p)
-	if !lie {
+	if v.Stray != nil {
+		offset = *v.Stray
+	}
+	if !v.Lie {
 		n.pending = append(n.pending, change{offset: offset, bytes: append([]byte(nil), p...)})
 	}
 }
