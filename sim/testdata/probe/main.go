@@ -154,7 +154,8 @@ func work() {
 	end := info.Size()
 	_ = write("/data/unsynced", nil)
 	u, _ := os.OpenFile("/data/unsynced", os.O_RDWR, 0o600)
-	p, _ := os.Create("/data/plain")
+	_ = write("/data/written", nil)
+	p, _ := os.OpenFile("/data/written", os.O_RDWR, 0o600)
 	for n := 1; ; n++ {
 		began := time.Now()
 		_, err := f.WriteAt(block, end)
