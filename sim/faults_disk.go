@@ -34,7 +34,7 @@ func diskFaults() map[string]class {
 		},
 		"disk-stall": {
 			line: "one sync, read or write hangs for up to 20 s",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				hangs := d.Between(500*time.Millisecond, 20*time.Second)
 				return schedule.Fault{Nodes: d.OneNode(), For: hangs, Amount: time.Duration(hangs).Seconds(), Mode: d.Of("sync", "sync", "write", "read")}
@@ -43,7 +43,7 @@ func diskFaults() map[string]class {
 		},
 		"stall-cut": {
 			line: "a leader's sync hangs while the machine is cut off from all others of the cluster, clients excepted: raft stands still in it, and does not step down",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				hangs := d.Between(time.Second, 12*time.Second)
 				return schedule.Fault{Nodes: []string{"leader:" + d.ShardName()}, For: hangs, Amount: time.Duration(hangs).Seconds() * (0.7 + 0.5*d.Float64()), Mode: "sync"}
@@ -90,7 +90,7 @@ func diskFaults() map[string]class {
 		}),
 		"disk-full": {
 			line: "a disk is full, or nearly so, for a while: ENOSPC",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(500*time.Millisecond, 12*time.Second), Bytes: d.Count(1, 200_000)}
 			},

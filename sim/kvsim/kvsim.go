@@ -139,7 +139,7 @@ type world struct {
 	Duration time.Duration `default:"60s" help:"Virtual time of clients and faults (default ${default})."`
 	Shards   *int          `help:"Shards (default: drawn by the seed, mostly 1)."`
 	Replicas *int          `help:"Replicas of each shard (default: drawn by the seed, mostly 3)."`
-	Clients  int           `default:"5" help:"Concurrent clients (default ${default})."`
+	Clients  int           `default:"8" help:"Concurrent clients (default ${default})."`
 	Faults   string        `default:"swarm" help:"Fault classes, comma separated; swarm: each seed draws some; all; none (default ${default})."`
 }
 

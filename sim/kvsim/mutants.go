@@ -116,7 +116,7 @@ func killer(k lab.Kill) string {
 
 // standardWorld is what every mutant is hunted with: the defaults of the flags.
 func standardWorld() world {
-	return world{Duration: defaultDuration, Clients: 5, Faults: "swarm"}
+	return world{Duration: defaultDuration, Clients: 8, Faults: "swarm"}
 }
 
 func (c *mutantsCmd) list(p *program, root string) (list []mutants.Mutant, err error) {

@@ -12,7 +12,7 @@ import (
 type Defaults struct {
 	Shards, Replicas int           // default mostly 1 and 3
 	Duration         time.Duration // default 60 s
-	Clients          int           // default 5
+	Clients          int           // default 8
 	Classes          []string      // fault classes to draw from
 	Common           []string      // those of them of which most seeds of a swarm have one or two, besides what they draw
 	Rare             []string      // fault classes of which one strikes once, in few of the seeds of a swarm
@@ -34,7 +34,7 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	}
 	s.Crowd = Crowd{Clients: d.Clients, Keys: fewKeys(draw), Rate: float64(leastRate + draw.IntN(mostRate-leastRate+1)), ValueBytes: 64}
 	if s.Crowd.Clients == 0 {
-		s.Crowd.Clients = 5
+		s.Crowd.Clients = 8
 	}
 	if draw.IntN(4) == 0 {
 		s.Crowd.ValueBytes = 4096
