@@ -94,6 +94,7 @@ func LeftOut() []Class {
 	return []Class{
 		{"duplicate, reorder, replay or corrupt a packet", "TCP hides the first three from the program, and its checksum the fourth; a new connection after a reset repeats messages for real", Beyond},
 		{"filter by message type", "one connection carries all types in order, so what is held holds the rest; stale-connection holds some connections and not others, which parts heartbeats from entries", Tolerated},
+		{"a wrong bit in what a leader reads of a snapshot to send it", "the follower finds it and the leader sends it again (tried by hand); the oracle raft-snapshot, which reads along, would take it for the leader's word", Detectable},
 		{"out of memory", "Go ends the process: a kill", Tolerated},
 		{"stop inside a critical section", "only goroutines of the same process see the difference; to the others it is a pause, to the former the seeded scheduler", Tolerated},
 		{"allocation and hash seeds", "not a fault: each life of a machine has seeds of its own", Tolerated},
