@@ -76,8 +76,8 @@ func drawShape(draw *rand.Rand) shape {
 // How many operations a second the clients of a seed aim at. Two fifths are writes. More cost more and find hardly more: what
 // finds something are the faults.
 const (
-	leastRate = 40
-	mostRate  = 54
+	leastRate = 44
+	mostRate  = 62
 )
 
 func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []Fault) {
