@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -36,7 +37,8 @@ func newStreamLayer(c *Controller) *streamLayer {
 // raftConn is a connection that its layer can end.
 type raftConn struct {
 	net.Conn
-	layer *streamLayer
+	layer    *streamLayer
+	accepted bool
 }
 
 // Close implements net.Conn.
@@ -47,8 +49,8 @@ func (c *raftConn) Close() error {
 	return c.Conn.Close()
 }
 
-func (s *streamLayer) keep(conn net.Conn) (net.Conn, error) {
-	c := &raftConn{conn, s}
+func (s *streamLayer) keep(conn net.Conn, accepted bool) (net.Conn, error) {
+	c := &raftConn{conn, s, accepted}
 	s.mu.Lock()
 	over := s.done.Err() != nil
 	if !over {
@@ -70,14 +72,14 @@ func (s *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (n
 	if err != nil {
 		return nil, err
 	}
-	return s.keep(conn)
+	return s.keep(conn, false)
 }
 
 // Accept implements net.Listener. Connections come from the controller's acceptor, which outlives one raft instance.
 func (s *streamLayer) Accept() (net.Conn, error) {
 	select {
 	case conn := <-s.accept:
-		return s.keep(conn)
+		return s.keep(conn, true)
 	case <-s.done.Done():
 		return nil, net.ErrClosed
 	}
@@ -94,6 +96,34 @@ func (s *streamLayer) Close() error {
 		c.Conn.Close()
 	}
 	return nil
+}
+
+// snapshotReader reads a snapshot that a peer sends. Raft reads it on its main loop and knows no deadline: when the sender loses its
+// power midway, or a cable, the node votes for nobody and follows nobody until its kernel gives the connection up.
+type snapshotReader struct {
+	io.Reader
+	layer *streamLayer
+	most  time.Duration // between two bytes
+}
+
+// Read implements io.Reader. The connection that carries the snapshot is not known here, so all that were accepted must bring
+// something in time; those that are idle lose their place in the sender's pool.
+func (r snapshotReader) Read(b []byte) (int, error) {
+	r.layer.mustBringBy(time.Now().Add(r.most))
+	n, err := r.Reader.Read(b)
+	r.layer.mustBringBy(time.Time{})
+	return n, err
+}
+
+// mustBringBy sets the deadline of what accepted connections bring next; the zero time takes it back.
+func (s *streamLayer) mustBringBy(deadline time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.mu.conns {
+		if c.accepted {
+			_ = c.SetReadDeadline(deadline) // of a connection that is closed
+		}
+	}
 }
 
 // Addr implements net.Listener. Raft takes it for its own address, which is the node id.

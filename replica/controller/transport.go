@@ -54,6 +54,9 @@ func (t *raftTransport) relay(stop <-chan struct{}) {
 			if t.answerLateSnapshot(rpc) || t.refusePreVote(rpc) || t.disobeys(rpc) {
 				continue
 			}
+			if _, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
+				rpc.Reader = snapshotReader{rpc.Reader, t.g.stream, t.g.c.cfg.Tuning.RPCTimeout}
+			}
 			select {
 			case t.inbound <- rpc:
 			case <-stop:
