@@ -249,9 +249,7 @@ func (s *shard) auditSuffix(q *request, r *reign, image *audit.Image) {
 
 // holds records what the follower now has.
 func (s *shard) holds(n *node, q *request, last position) {
-	if q.kind == installSnapshot {
-		n.mayTruncate(q)
-	}
+	n.mayTruncate(q)
 	if last.index > 0 {
 		n.hold(last.index, last.term, q.Term)
 	}

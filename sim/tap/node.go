@@ -23,6 +23,8 @@ type node struct {
 	// log is a lower bound of the node's log, by index.
 	log   map[uint64]held
 	order []uint64 // its indexes, ascending; there may be gaps
+	// previous is the term of the entry before that of an index and term, as the shard has seen it.
+	previous func(index, term uint64) (uint64, bool)
 
 	asked   []*request // sent to it and not answered: may be worked on
 	orphans []*request // the same, and the connection is gone
@@ -39,8 +41,9 @@ func (p position) upToDate(with position) bool {
 	return cmp.Or(cmp.Compare(p.term, with.term), cmp.Compare(p.index, with.index)) >= 0
 }
 
-func newNode(name string) *node {
-	return &node{name: name, votes: map[uint64]string{}, stood: map[uint64]bool{}, aspired: map[uint64]bool{}, log: map[uint64]held{}}
+// newNode makes a node that holds nothing. previous tells the term of the entry before one.
+func newNode(name string, previous func(index, term uint64) (uint64, bool)) *node {
+	return &node{name: name, previous: previous, votes: map[uint64]string{}, stood: map[uint64]bool{}, aspired: map[uint64]bool{}, log: map[uint64]held{}}
 }
 
 // started: leads tells whether the node led in a term. The vote of a candidate for itself, stored while it already asks the
@@ -63,7 +66,7 @@ func (n *node) started(leads func(term uint64) bool) {
 
 // forget: what the node asked others for has happened all the same, and a disk may still show it.
 func (n *node) forget() {
-	fresh := newNode(n.name)
+	fresh := newNode(n.name, n.previous)
 	fresh.lives, fresh.outcast = n.lives, n.outcast
 	fresh.stood, fresh.aspired, fresh.called = n.stood, n.aspired, n.called
 	*n = *fresh
@@ -116,7 +119,7 @@ func (n *node) conflict(q *request) uint64 {
 	switch q.kind {
 	case appendEntries:
 		for _, e := range q.Entries {
-			if h, ok := n.log[e.Index]; ok && h.term != e.Term {
+			if term, ok := n.at(e.Index); ok && term != e.Term {
 				return e.Index
 			}
 		}
@@ -126,6 +129,25 @@ func (n *node) conflict(q *request) uint64 {
 		}
 	}
 	return 0
+}
+
+// longestGap bounds the walk from an entry that the node holds to those before it.
+const longestGap = 1000
+
+// at is the term of the node's entry at the index: one that it holds, or one that must lie before it, by the log matching property.
+func (n *node) at(index uint64) (term uint64, known bool) {
+	at, _ := slices.BinarySearch(n.order, index)
+	if at == len(n.order) || n.order[at] > index+longestGap {
+		return 0, false
+	}
+	next := n.order[at]
+	term = n.log[next].term
+	for ; next > index; next-- {
+		if term, known = n.previous(next, term); !known {
+			return 0, false
+		}
+	}
+	return term, true
 }
 
 // cut takes out what is at the index and behind it.

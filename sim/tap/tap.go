@@ -218,10 +218,19 @@ func (s *shard) quorum() int { return len(s.voters)/2 + 1 }
 func (s *shard) node(name string) *node {
 	n := s.nodes[name]
 	if n == nil {
-		n = newNode(name)
+		n = newNode(name, s.previous)
 		s.nodes[name] = n
 	}
 	return n
+}
+
+// previous is the term of the entry before the one of an index and term, as any leader sent it.
+func (s *shard) previous(index, term uint64) (uint64, bool) {
+	k := s.entries[index][term]
+	if k == nil {
+		return 0, false
+	}
+	return k.previous, true
 }
 
 func (s *shard) started(name string) {
