@@ -84,7 +84,7 @@ func ending(ctx context.Context, m Model, history []Operation, violates bool, mo
 		order = order[:len(order)-1] // they may as well come later
 	}
 	rest := unordered(history, places, order, most)
-	from := max(0, len(order)+len(rest)-most)
+	from := min(len(order), max(0, len(order)+len(rest)-most))
 	x := excerpt{begin: state{exact: true}}
 	if from > 0 {
 		x.begin = order[from-1].after

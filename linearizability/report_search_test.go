@@ -277,3 +277,29 @@ func TestOneTimeBase(t *testing.T) {
 		}
 	}
 }
+
+// TestExcerptOfManyAtOnce: more operations than are drawn return at the last moment of all. They are in no order that could be cut.
+func TestExcerptOfManyAtOnce(t *testing.T) {
+	const most = 30
+	var history []Operation
+	write := func(value string, revision uint64, call, back int64) {
+		history = append(history, Operation{Kind: Put, Key: "k", Input: Input{Value: value}, Output: Output{Result: OK, Revision: revision}, Outcome: Applied, Call: call, Return: back})
+	}
+	write("a", 1, 0, 1)
+	write("b", 2, 2, 3)
+	for i := range 3 * most {
+		o := Operation{Kind: Get, Key: "k", Output: Output{Result: OK, Value: "b", Revision: 2}, Outcome: Applied, Call: 10, Return: 20, Client: i + 1}
+		if i == most {
+			o.Output.Value, o.Output.Revision = "a", 1
+		}
+		history = append(history, o)
+	}
+	r := Check(t.Context(), history, Options{Model: Kvorum})
+	if r.Verdict != Violation {
+		t.Fatalf("verdict %s", r.Verdict)
+	}
+	x := excerptOf(t.Context(), Kvorum, r.Keys[0], most)
+	if !slices.ContainsFunc(x.operations, func(o Operation) bool { return o.Output.Value == "a" && o.Kind == Get }) {
+		t.Errorf("the stale read is not among the %d operations that are drawn", len(x.operations))
+	}
+}

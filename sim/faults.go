@@ -70,6 +70,17 @@ func CommonClasses() []string {
 	return []string{"crash-on-event", "cut-on-event", "error-on-event", "freeze", "isolate", "kill", "late-connection", "late-snapshot", "left-behind", "partition", "pause-leader", "power", "stall-cut", "stall-on-event", "transfer-cut", "transfer-lag"}
 }
 
+// LastingClasses lists the ids of those that a node outside the core may keep for good.
+func LastingClasses() (ids []string) {
+	all := classes()
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		if all[id].lasts {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // DrawFault draws a fault of the class.
 func DrawFault(id string, d *schedule.Drawer) (schedule.Fault, bool) {
 	c, ok := classes()[id]

@@ -34,7 +34,7 @@ func diskFaults() map[string]class {
 		},
 		"disk-stall": {
 			line: "one sync, read or write hangs for up to 20 s",
-			tier: Tolerated, lasts: true,
+			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				hangs := d.Between(500*time.Millisecond, 20*time.Second)
 				return schedule.Fault{Nodes: d.OneNode(), For: hangs, Amount: time.Duration(hangs).Seconds(), Mode: d.Of("sync", "sync", "write", "read")}
@@ -90,7 +90,7 @@ func diskFaults() map[string]class {
 		}),
 		"disk-full": {
 			line: "a disk is full, or nearly so, for a while: ENOSPC",
-			tier: Tolerated, lasts: true,
+			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(500*time.Millisecond, 12*time.Second), Bytes: d.Count(1, 200_000)}
 			},

@@ -24,7 +24,7 @@ func keyedFaults() map[string]class {
 		},
 		"stall-on-event": {
 			line: "one sync or read hangs for seconds right after a rare event, such as an election, a vote or a snapshot's arrival",
-			tier: Tolerated, lasts: true,
+			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				hangs := d.Between(100*time.Millisecond, 8*time.Second)
 				on := drawDiskEvent(d)
@@ -173,8 +173,8 @@ func lateSnapshot(x *nemesis, s *strike) func() {
 					return
 				}
 				gone = true
-				if s.fault.Mode == leaderStops && !x.over {
-					x.world.timeline.After(stopsFor, x.pause(s, x.ofRole("leader", s.nodes[0].Shard)))
+				if s.fault.Mode == leaderStops && !over {
+					held = append(held, x.pauseFor(stopsFor, x.ofRole("leader", s.nodes[0].Shard)))
 				}
 				if letGo() > 0 {
 					x.took(s)
@@ -191,6 +191,21 @@ func lateSnapshot(x *nemesis, s *strike) func() {
 			x.waiting = without(x.waiting, q)
 		}
 		end()
-		all(held)()
+		for i := 0; i < len(held); i++ {
+			held[i]()
+		}
 	}
+}
+
+// pauseFor stops processes for so long, or until the end that it returns.
+func (x *nemesis) pauseFor(d time.Duration, nodes []*Node) (end func()) {
+	goOn, over := x.pauseNodes(nodes), false
+	end = func() {
+		if !over {
+			over = true
+			goOn()
+		}
+	}
+	x.world.timeline.After(d, end)
+	return end
 }

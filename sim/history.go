@@ -39,6 +39,7 @@ type client struct {
 // startClient starts a client machine on a host of its own.
 func (w *World) startClient(host *vnet.Host, endpoints string, args ...string) *client {
 	c := &client{world: w}
+	w.clients = append(w.clients, c)
 	number := w.lives
 	c.machine = w.startMachine(machine.Config{
 		Program: w.options.Programs.Client, Args: append([]string{"guest", "-endpoints", endpoints}, args...),

@@ -135,26 +135,13 @@ func (x *nemesis) end(index int) {
 func (x *nemesis) heal(core map[*Node]bool) {
 	x.over = true
 	x.waiting = nil
-	kept := map[*Node]bool{}
 	for _, index := range x.order {
-		if x.staysBroken(index, core) {
-			for _, n := range x.struck[index] {
-				kept[n] = true
-			}
-			x.world.say("fault %s stays for good", x.world.Faults[index].ID)
-			delete(x.active, index) // nothing ends it
-			continue
-		}
-		x.end(index)
-	}
-	for _, n := range x.world.nodes {
-		if core[n] && n.lost() {
-			delete(core, n)
-			if spare := x.spare(n.Shard, core); spare != nil {
-				core[spare] = true
-			}
+		if !classes()[x.world.Faults[index].ID].lasts {
+			x.end(index)
 		}
 	}
+	x.replaceLost(core) // the end of a fault may have cost a disk; who takes its place is healed
+	kept := x.keepBroken(core)
 	for _, n := range x.world.nodes {
 		switch {
 		case !core[n] && kept[n] && n.up:
@@ -173,20 +160,52 @@ func (x *nemesis) heal(core map[*Node]bool) {
 	}
 }
 
+// replaceLost takes nodes out of the core whose disks are no good, and others of their shards in.
+func (x *nemesis) replaceLost(core map[*Node]bool) {
+	for _, n := range x.world.nodes {
+		if core[n] && n.lost() {
+			delete(core, n)
+			if spare := x.spare(n.Shard, core); spare != nil {
+				core[spare] = true
+			}
+		}
+	}
+}
+
+// keepBroken ends the faults in force but for those that stay for good, and says whom these strike.
+func (x *nemesis) keepBroken(core map[*Node]bool) (kept map[*Node]bool) {
+	kept = map[*Node]bool{}
+	for _, index := range x.order {
+		if !x.staysBroken(index, core) {
+			x.end(index)
+			continue
+		}
+		for _, n := range x.struck[index] {
+			kept[n] = true
+		}
+		x.world.say("fault %s stays for good", x.world.Faults[index].ID)
+		delete(x.active, index) // nothing ends it
+	}
+	return kept
+}
+
 // staysBroken: is the fault in force, does it last, and strike nobody of the core?
 func (x *nemesis) staysBroken(index int, core map[*Node]bool) bool {
 	return x.active[index] != nil && classes()[x.world.Faults[index].ID].lasts && len(x.struck[index]) > 0 &&
 		!slices.ContainsFunc(x.struck[index], func(n *Node) bool { return core[n] || n.lost() })
 }
 
-// afflicted: does the node suffer from a fault that it may keep for good?
-func (x *nemesis) afflicted(n *Node) bool {
+// use is how much a node is of use in the core: not at all without its disk, hardly if it suffers from a fault that may last.
+func (x *nemesis) use(n *Node) int {
+	if n.lost() {
+		return 0
+	}
 	for index, nodes := range x.struck {
 		if classes()[x.world.Faults[index].ID].lasts && slices.Contains(nodes, n) {
-			return true
+			return 1
 		}
 	}
-	return false
+	return 2
 }
 
 // spare is a node of the shard that is not in core and could be.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kvorum/kvorum/sim/disk"
@@ -140,8 +141,15 @@ func (x *nemesis) exitedUnasked(n *Node, code int, err error) {
 	}
 }
 
-// pause stops processes (SIGSTOP) and lets them go on at the end.
+// pause stops processes (SIGSTOP), lets them go on at the end, and counts the fault if there were any.
 func (x *nemesis) pause(s *strike, nodes []*Node) (end func()) {
+	if slices.ContainsFunc(nodes, func(n *Node) bool { return n.up }) {
+		x.took(s)
+	}
+	return x.pauseNodes(nodes)
+}
+
+func (x *nemesis) pauseNodes(nodes []*Node) (end func()) {
 	lives := map[*Node]int{}
 	for _, n := range nodes {
 		if n.up {
@@ -149,7 +157,6 @@ func (x *nemesis) pause(s *strike, nodes []*Node) (end func()) {
 			n.excused = true // a stop that was under way may have lost all its time
 			n.machine.Pause()
 			lives[n] = n.life
-			x.took(s)
 		}
 	}
 	return func() {

@@ -3,7 +3,10 @@ package sim
 import "github.com/kvorum/kvorum/sim/tap"
 
 // Probe is something that must have happened in a campaign, or the campaign did not look where the bugs are.
-type Probe struct{ ID, Line string }
+type Probe struct {
+	ID, Line string
+	Rare     bool // only faults that must be detected bring it about, which few seeds have
+}
 
 // Probes that campaigns are judged by.
 const (
@@ -15,28 +18,28 @@ const (
 // Probes lists all, with a line for people each.
 func Probes() []Probe {
 	list := []Probe{
-		{ProbeLeader, "the leadership of a shard went to another node"},
-		{ProbeLoss, "a node lost its power with data that was not synced, and came back without it"},
-		{"write torn", "a power cut tore a write at a sector"},
-		{"a node stays deaf, mute or stopped for good", "the others had to agree without it, and it still ran"},
-		{"crash in recovery", "a node lost its power while it read its disk after the last time"},
-		{"damage refused", "a node found its disk damaged and refused to serve"},
-		{"foreign disk refused", "a node found another's disk and refused to serve"},
-		{"exit for want of a disk", "a node ended by itself because its disk failed"},
-		{"log compacted past a follower", "it needs a snapshot from then on"},
-		{"stopped in good order", "a node was asked to end, and did"},
-		{"read at a deposed leader", "answered by a node that had not heard that another led"},
-		{"linearizable read at a follower", "answered by a replica that asked the leader for its commit index"},
-		{"bounded read answered", "by a replica that took itself for new enough"},
-		{"write repeated under its idempotency key", "executed once, answered again"},
-		{"retry under a key after failover", "the same, and another leader had been elected meanwhile"},
-		{"write of unknown outcome executed", "its client was told neither yes nor no, and it was done"},
-		{"write of unknown outcome not executed", "the same, and it was not"},
-		{"write refused for certain", "no replica executed it, and its client was told so"},
-		{"write whose condition failed", "the key had another revision, was there, or was not"},
+		{ID: ProbeLeader, Line: "the leadership of a shard went to another node"},
+		{ID: ProbeLoss, Line: "a node lost its power, and with it data that was not synced"},
+		{ID: "write torn", Line: "a power cut tore a write at a sector"},
+		{ID: "a node stays deaf, mute or stopped for good", Line: "the others had to agree without it, and it still ran"},
+		{ID: "crash in recovery", Line: "a node lost its power while it read its disk after the last time"},
+		{ID: "damage refused", Line: "a node found its disk damaged and refused to serve", Rare: true},
+		{ID: "foreign disk refused", Line: "a node found another's disk and refused to serve", Rare: true},
+		{ID: "exit for want of a disk", Line: "a node ended by itself because its disk failed"},
+		{ID: "log compacted past a follower", Line: "it needs a snapshot from then on"},
+		{ID: "stopped in good order", Line: "a node was asked to end, and did"},
+		{ID: "read at a deposed leader", Line: "answered by a node that had not heard that another led"},
+		{ID: "linearizable read at a follower", Line: "answered by a replica that asked the leader for its commit index"},
+		{ID: "bounded read answered", Line: "by a replica that took itself for new enough"},
+		{ID: "write repeated under its idempotency key", Line: "executed once, answered again"},
+		{ID: "retry under a key after failover", Line: "the same, and another leader had been elected meanwhile"},
+		{ID: "write of unknown outcome executed", Line: "its client was told neither yes nor no, and it was done"},
+		{ID: "write of unknown outcome not executed", Line: "the same, and it was not"},
+		{ID: "write refused for certain", Line: "no replica executed it, and its client was told so"},
+		{ID: "write whose condition failed", Line: "the key had another revision, was there, or was not"},
 	}
 	for _, p := range tap.Probes() {
-		list = append(list, Probe{p.Name, p.About})
+		list = append(list, Probe{ID: p.Name, Line: p.About, Rare: p.Name == "handshake refused"})
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -137,6 +138,7 @@ func (w *World) live() {
 	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-seed", fmt.Sprint(w.Seed),
 		"-pause", time.Duration(c.Pause).String(), "-keys", fmt.Sprint(c.Keys), "-value-bytes", fmt.Sprint(c.ValueBytes),
 		"-operations", fmt.Sprint(c.Operations), "-rate", fmt.Sprint(c.Rate), "-beat", time.Duration(c.Beat).String(), "-for", time.Duration(w.Duration).String())
+	crowd.machine.Remains = w.remains
 	end := w.timeline.Now().Add(time.Duration(w.Duration))
 	w.advance(end, nil)
 	w.nemesis.heal(w.coreOf())
@@ -152,7 +154,6 @@ func (w *World) live() {
 			w.fail("operations end", fmt.Sprintf("it took %s: %s", time.Duration(o.Return-o.Call), o))
 		}
 	}
-	crowd.machine.HashMemory(w.remains)
 	crowd.machine.Kill()
 }
 
@@ -170,8 +171,7 @@ func (w *World) coreOf() map[*Node]bool {
 			keep = len(list)/2 + 1
 		}
 		draw.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		suffers := slices.DeleteFunc(slices.Clone(list), func(n *Node) bool { return !w.nemesis.afflicted(n) })
-		list = append(slices.DeleteFunc(list, w.nemesis.afflicted), suffers...) // who suffers from what may last is left out first
+		slices.SortStableFunc(list, func(a, b *Node) int { return cmp.Compare(w.nemesis.use(b), w.nemesis.use(a)) })
 		for _, n := range list[:keep] {
 			core[n] = true
 		}
@@ -211,6 +211,9 @@ func (w *World) judge(ctx context.Context) *Result {
 // end frees all machines.
 func (w *World) end() {
 	w.ended = true
+	for _, c := range w.clients {
+		c.machine.Kill()
+	}
 	for _, n := range w.nodes {
 		if n.machine != nil {
 			n.machine.Kill()

@@ -39,10 +39,11 @@ type World struct {
 	lives       int                               // of machines, for their numbers
 	remains     hash.Hash                         // of the memories of machines that are gone for good
 	plainLinks  map[[2]*vnet.Host]vnet.Conditions // without faults
-	frozen      []standstill                      // of nodes' clocks
-	starts      map[string][]int64                // of each node's lives
-	ended       bool                              // the run is over: what now fails is of no interest
-	enough      bool                              // Options.Until has come
+	clients     []*client
+	frozen      []standstill       // of nodes' clocks
+	starts      map[string][]int64 // of each node's lives
+	ended       bool               // the run is over: what now fails is of no interest
+	enough      bool               // Options.Until has come
 }
 
 // Failure is what an oracle found.

@@ -171,7 +171,7 @@ func (p *person) next() *lin.Operation {
 	key := p.Keys[p.draw.IntN(len(p.Keys))]
 	o := &lin.Operation{Key: key, Client: p.number, Kind: lin.Get}
 	switch dice := p.draw.IntN(40); {
-	case dice < 11:
+	case dice < 7:
 		o.Kind, o.Input.Revision = lin.CAS, p.seen[key]
 	case dice < 18:
 		o.Kind = lin.Put

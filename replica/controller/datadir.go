@@ -72,6 +72,7 @@ type dataFolder struct {
 		sync.Mutex
 		identity folderIdentity
 		changed  bool // by openDataFolder, and not yet on disk
+		older    bool // on disk, it has no checksum
 	}
 }
 
@@ -108,7 +109,7 @@ func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
 	if have.Peers == nil {
 		have.Peers = map[string]string{}
 	}
-	d.mu.changed = have.reshape(want)
+	d.mu.changed, d.mu.older = have.reshape(want), have.Version != identityVersion
 	d.mu.identity = have
 	return d, nil
 }
@@ -132,11 +133,15 @@ func (have *folderIdentity) reshape(want folderIdentity) bool {
 func (d *dataFolder) keep() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.mu.changed {
+	if !d.mu.changed && !d.mu.older {
 		return nil
 	}
-	d.mu.changed = false
-	return d.save(d.mu.identity)
+	must := d.mu.changed
+	d.mu.changed, d.mu.older = false, false
+	if err := d.save(d.mu.identity); err != nil && must { // a full disk keeps no node from starting for want of a checksum
+		return err
+	}
+	return nil
 }
 
 // compare refuses flags that disagree with the folder. The shape binds only once the shard is formed (see reshape).

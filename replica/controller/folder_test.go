@@ -246,6 +246,9 @@ func TestFlippedBitOfSnapshotMeta(t *testing.T) {
 			case len(list) == 1 && (!bytes.Equal(metaSum(&list[0].SnapshotMeta), good) || list[0].Size != meta.Size):
 				t.Errorf("%s, bit %d: taken for %+v: %s", name, bit, list[0].SnapshotMeta, bad)
 			}
+			if listed, err := store.List(); err == nil && len(listed) == 1 && !bytes.Equal(metaSum(listed[0]), good) {
+				t.Errorf("%s, bit %d: listed as %+v: %s", name, bit, listed[0], bad)
+			}
 			opened, state, err := store.Open(sink.ID())
 			if err == nil {
 				if must(t, state.Close()); !bytes.Equal(metaSum(opened), good) || opened.Size != meta.Size {
@@ -312,14 +315,14 @@ func TestFlippedBitOfIdentity(t *testing.T) {
 func TestIdentityOfVersion1(t *testing.T) {
 	path := t.TempDir()
 	file := filepath.Join(path, identityFile)
-	must(t, os.WriteFile(file, []byte(`{"version":1,"cluster":"c","shard":0,"node":"a","shard_count":1,"slot_function":"last-byte","disk":"d","peers":{"b":"e"},"formed":false}`), 0o600))
+	must(t, os.WriteFile(file, []byte(`{"version":1,"cluster":"c","shard":0,"node":"a","shard_count":1,"slot_function":"last-byte","disk":"d","peers":{"b":"e"},"formed":true}`), 0o600))
 	want := folderIdentity{Cluster: "c", Node: "a", ShardCount: 1, SlotFunction: "last-byte"}
 	d, err := openDataFolder(path, want)
 	must(t, err)
 	if id := d.identity(); id.Disk != "d" || id.Peers["b"] != "e" {
 		t.Errorf("read as %+v", id)
 	}
-	must(t, d.setFormed())
+	must(t, d.keep())
 	raw, err := os.ReadFile(file)
 	must(t, err)
 	if !bytes.Contains(raw, []byte(`"version": 2`)) || !bytes.Contains(raw, []byte(`"checksum": "`)) {

@@ -94,6 +94,9 @@ type group struct {
 	stream    *streamLayer
 	stop      chan struct{}
 	relay     sync.WaitGroup
+	closing   sync.Once
+	ended     chan struct{} // closed once closed is set
+	closed    error
 }
 
 func (g *group) raft() *raft.Raft { return g.instance.Load() }
@@ -114,7 +117,7 @@ func (g *group) stillReplicates(term uint64, id raft.ServerID) bool {
 
 // startGroup starts raft on the stores, with the initial members if the log is empty.
 func (c *Controller) startGroup(s *stores) (*group, error) {
-	g := &group{c: c, stop: make(chan struct{}), stream: newStreamLayer(c)}
+	g := &group{c: c, stop: make(chan struct{}), ended: make(chan struct{}), stream: newStreamLayer(c)}
 	config := c.raftConfig()
 	inner := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: g.stream, MaxPool: keptConnections, MaxRPCsInFlight: c.cfg.Tuning.MaxRPCsInFlight, Timeout: c.cfg.Tuning.RPCTimeout, Logger: config.Logger.Named("transport"),
@@ -187,18 +190,19 @@ func (c *Controller) raftConfig() *raft.Config {
 
 // close ends the instance and waits for its goroutines, at most until ctx ends.
 func (g *group) close(ctx context.Context) error {
-	ended := make(chan error, 1)
-	go func() {
-		stopped := g.raft().Shutdown()
-		_ = g.transport.Close() // raft waits for its requests, and for a snapshot that it is sent: now they end
-		err := stopped.Error()
-		close(g.stop)
-		g.relay.Wait()
-		ended <- err
-	}()
+	g.closing.Do(func() {
+		go func() {
+			stopped := g.raft().Shutdown()
+			_ = g.transport.Close() // raft waits for its requests, and for a snapshot that it is sent: now they end
+			g.closed = stopped.Error()
+			close(g.stop)
+			g.relay.Wait()
+			close(g.ended)
+		}()
+	})
 	select {
-	case err := <-ended:
-		return err
+	case <-g.ended:
+		return g.closed
 	case <-ctx.Done():
 		return fmt.Errorf("raft did not stop in time: %w", ctx.Err())
 	}

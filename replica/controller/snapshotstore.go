@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/hashicorp/raft"
 )
@@ -50,4 +52,23 @@ func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 		return nil, nil, errors.Join(fmt.Errorf("snapshot %s is damaged: %w", id, err), state.Close())
 	}
 	return meta, state, nil
+}
+
+// List implements raft.SnapshotStore: raft takes index, term and members from here, and guard G8 the term. One that is damaged
+// makes it fail, since the log behind an older one is gone.
+func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
+	list, err := s.FileSnapshotStore.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range list {
+		folder := filepath.Join(s.folder, m.ID)
+		if _, err := os.Stat(folder); err != nil || !strings.HasPrefix(m.ID, fmt.Sprintf("%d-%d-", m.Term, m.Index)) {
+			return nil, fmt.Errorf("a snapshot's description is damaged: it says snapshot %s, term %d, index %d", m.ID, m.Term, m.Index)
+		}
+		if err := checkMetaSum(folder, m); err != nil {
+			return nil, fmt.Errorf("snapshot %s is damaged: %w", m.ID, err)
+		}
+	}
+	return list, nil
 }

@@ -2,8 +2,10 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -39,6 +41,15 @@ type raftConn struct {
 	net.Conn
 	layer    *streamLayer
 	accepted bool
+}
+
+// Read implements net.Conn. A connection that missed mustBringBy's deadline ends.
+func (c *raftConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.accepted && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.Conn.Close()
+	}
+	return n, err
 }
 
 // Close implements net.Conn.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -95,10 +96,10 @@ func printSummary(w io.Writer, s lab.Summary) {
 	table(t, "fault", s.Fired)
 	table(t, "it happened that", s.Reached)
 	if len(s.Dead) > 0 {
-		fmt.Fprintf(t, "\nseen in less than 1 %% of the seeds:\t%v\n", s.Dead)
+		fmt.Fprintf(t, "\nseen in less than 1 %% of the seeds:\t%s\n", strings.Join(s.Dead, ", "))
 	}
 	if len(s.Unseen) > 0 {
-		fmt.Fprintf(t, "\nrare, and never seen (few seeds draw them; judged from 1,000 seeds on):\t%v\n", s.Unseen)
+		fmt.Fprintf(t, "\nrare, and never seen (few seeds draw them; judged from 1,000 seeds on):\t%s\n", strings.Join(s.Unseen, ", "))
 	}
 	_ = t.Flush()
 }

@@ -55,7 +55,7 @@ func (c *mutantsCmd) Run(p *program) error {
 		if err := c.keep(k); err != nil {
 			return err
 		}
-		if k.Killed == c.Harmless {
+		if k.Killed == c.Harmless && k.Verdict != sim.Undecided { // an interrupted hunt says nothing
 			survivors++
 		}
 		p.say("  killed by %s after %d seeds, %.0f CPU s: %v", killer(k), k.Seeds, k.CPU, k.Oracles)
@@ -99,9 +99,10 @@ func (c *mutantsCmd) keep(k lab.Kill) error {
 	if c.Out == "" || !k.Killed {
 		return nil
 	}
-	err := lab.WriteSchedule(filepath.Join(c.Out, k.Patch+".json"), k.Schedule)
+	name := filepath.Join(c.Out, strings.NewReplacer("/", "-", ":", "-").Replace(k.Patch)) // AST mutants are named after their place
+	err := lab.WriteSchedule(name+".json", k.Schedule)
 	if err == nil && k.Small != nil {
-		err = lab.WriteSchedule(filepath.Join(c.Out, k.Patch+".small.json"), k.Small.Schedule)
+		err = lab.WriteSchedule(name+".small.json", k.Small.Schedule)
 	}
 	return err
 }

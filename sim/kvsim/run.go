@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/kvorum/kvorum/sim"
@@ -100,7 +101,7 @@ func (p *program) finish(v any, verdict sim.Verdict) error {
 
 type replayCmd struct {
 	Path string `arg:"" help:"Folder of a run, or a schedule file."`
-	Out  string `placeholder:"DIR" help:"Folder for what comes of it (default PATH-replay)."`
+	Out  string `placeholder:"DIR" help:"Folder for what comes of it (default PATH-replay; of a schedule file, its name in the working folder)."`
 	patched
 }
 
@@ -111,7 +112,7 @@ func (c *replayCmd) Run(p *program) error {
 		return usageError{err}
 	}
 	if c.Out == "" {
-		c.Out = filepath.Clean(c.Path) + "-replay"
+		c.Out = replayFolder(c.Path)
 	}
 	before, err := c.madeWith(p, c.Path)
 	if err != nil {
@@ -126,9 +127,18 @@ func (c *replayCmd) Run(p *program) error {
 			p.say("not the same run: the program has changed since")
 		default:
 			p.say("not the same run, of the same program: the schedule was edited, or the simulator has changed or is not deterministic")
+			return verdictError{exitFailed}
 		}
 	}
 	return err
+}
+
+// replayFolder is where a replay goes by default: beside the folder of a run, and never beside a schedule that is kept somewhere.
+func replayFolder(path string) string {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return strings.TrimSuffix(filepath.Base(path), ".json") + "-replay"
+	}
+	return filepath.Clean(path) + "-replay"
 }
 
 type shrinkCmd struct {

@@ -38,6 +38,9 @@ func (c *twiceCmd) Run(p *program) error {
 	defer first.Close()
 	second := first
 	result := twiceResult{From: campaign.From, To: campaign.To, Second: c.Second, Different: []lab.Difference{}, Verdict: sim.Good}
+	if c.Second == "wazero" && p.engine == nil {
+		return usagef("--second wazero: this kvsim runs its machines by wazero anyway; build the other one: make kvsim")
+	}
 	if c.Second != "same" {
 		if second, err = p.labWith(lab.Config{Engine: machine.NewWazero, Interpreter: c.Second == "interpreter"}); err != nil {
 			return err

@@ -86,6 +86,7 @@ func Draw(seed uint64, d schedule.Defaults) *schedule.Schedule {
 		d.Common = sim.CommonClasses()
 		d.Rare = sim.ClassesOf(sim.Detectable)
 	}
+	d.Lasting = sim.LastingClasses()
 	return schedule.Draw(seed, d, sim.DrawFault)
 }
 

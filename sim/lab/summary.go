@@ -162,8 +162,12 @@ func (s *Summary) dead() {
 		}
 	}
 	for _, p := range sim.Probes() {
-		if s.Reached[p.ID].Seeds*100 < s.Seeds {
+		seen := s.Reached[p.ID].Seeds
+		switch {
+		case !p.Rare && seen*100 < s.Seeds, p.Rare && s.Seeds >= judgedRarer && seen*2*rareEvery*detectable < s.Seeds:
 			s.Dead = append(s.Dead, "probe "+p.ID)
+		case p.Rare && s.Seeds >= judged && seen == 0:
+			s.Unseen = append(s.Unseen, "probe "+p.ID)
 		}
 	}
 }

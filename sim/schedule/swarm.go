@@ -16,6 +16,7 @@ type Defaults struct {
 	Classes          []string      // fault classes to draw from
 	Common           []string      // those of them of which most seeds of a swarm have one or two, besides what they draw
 	Rare             []string      // fault classes of which one strikes once, in few of the seeds of a swarm
+	Lasting          []string      // those that a node may keep for good, in seeds in which only a majority is healed
 	All              bool          // every class in every seed; otherwise each seed draws a subset (a swarm)
 }
 
@@ -103,15 +104,25 @@ func faults(draw *rand.Rand, s *Schedule, d Defaults, fault DrawFault) (list []F
 	if len(d.Rare) > 0 && !d.All && draw.IntN(rareEvery) == 0 {
 		add(d.Rare[draw.IntN(len(d.Rare))])
 	}
-	if s.Core && len(list) > 0 {
-		last(draw, s, &list[draw.IntN(len(list))])
+	if s.Core {
+		last(draw, s, d.Lasting, list)
 	}
 	slices.SortStableFunc(list, func(a, b Fault) int { return int(a.At - b.At) })
 	return list
 }
 
-// last makes a fault one that outlasts the others: who is not of the core keeps it for good.
-func last(draw *rand.Rand, s *Schedule, f *Fault) {
+// last makes a fault one that outlasts the others, if there is one that can: who is not of the core keeps it for good.
+func last(draw *rand.Rand, s *Schedule, lasting []string, list []Fault) {
+	var can []*Fault
+	for i := range list {
+		if slices.Contains(lasting, list[i].ID) {
+			can = append(can, &list[i])
+		}
+	}
+	if len(can) == 0 {
+		return
+	}
+	f := can[draw.IntN(len(can))]
 	f.At = round(Duration(time.Duration(s.Duration) - 2*time.Second - time.Duration(draw.Int64N(int64(2*time.Second)))))
 	f.For = max(f.For, Duration(10*time.Second))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -23,8 +24,8 @@ func classesOf(n int) (ids []string) {
 // TestSwarm draws many schedules: lively ones, each with a subset of the classes, all classes often enough.
 func TestSwarm(t *testing.T) {
 	const seeds = 1000
-	d := Defaults{Classes: append(classesOf(45), "unknown"), Common: []string{"class03", "class04", "class05", "class06"}, Rare: []string{"rare"}}
-	having, shapes := map[string]int{}, map[shape]int{}
+	d := Defaults{Lasting: []string{"class03", "class04"}, Classes: append(classesOf(45), "unknown"), Common: []string{"class03", "class04", "class05", "class06"}, Rare: []string{"rare"}}
+	having, shapes, lasts := map[string]int{}, map[shape]int{}, 0
 	for seed := range uint64(seeds) {
 		s := Draw(seed, d, someFault)
 		if len(s.Faults) > 40 {
@@ -43,6 +44,15 @@ func TestSwarm(t *testing.T) {
 		for id := range seen {
 			having[id]++
 		}
+		outlasts := func(f Fault) bool {
+			return f.At >= s.Duration-Duration(4*time.Second) && f.For >= Duration(10*time.Second)
+		}
+		if i := slices.IndexFunc(s.Faults, func(f Fault) bool { return outlasts(f) && slices.Contains(d.Lasting, f.ID) }); s.Core && i >= 0 {
+			lasts++
+		}
+	}
+	if lasts < seeds/5 { // half have a core, most of these one of the two classes
+		t.Errorf("in %d of %d schedules a fault outlasts the others", lasts, seeds)
 	}
 	if len(shapes) != 3 || shapes[shape{2, 3}] < seeds/32 || shapes[shape{1, 5}] < seeds/32 || shapes[shape{1, 3}] < 3*seeds/4 {
 		t.Errorf("shapes of clusters: %v", shapes)
