@@ -154,6 +154,7 @@ func (w *World) live() {
 			w.fail("operations end", fmt.Sprintf("it took %s: %s", time.Duration(o.Return-o.Call), o))
 		}
 	}
+	crowd.machine.HashMemory(w.remains) // of one that has ended: it did so then
 	crowd.machine.Kill()
 }
 

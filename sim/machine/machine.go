@@ -37,7 +37,7 @@ type Config struct {
 	DiskDelay func(kind disk.Kind, path string, bytes int) time.Duration
 	// Called, if set, is asked at each host call; true: crash here.
 	Called func(function string) bool
-	// Remains, if set, gets every byte of the memory when the program ends or is killed.
+	// Remains, if set, gets every byte of the memory when the program ends by itself.
 	Remains hash.Hash
 }
 
@@ -103,9 +103,6 @@ func Start(ctx context.Context, c Config) *Machine {
 }
 
 func (m *Machine) finish(err error) {
-	if m.Remains != nil && !m.ended {
-		m.Remains.Write(m.memory)
-	}
 	m.ended, m.memory = true, nil
 	m.Timeline.Cancel(m.timer)
 	m.Timeline.Cancel(m.due)

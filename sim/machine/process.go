@@ -72,6 +72,9 @@ func (m *Machine) randomGet(mem Memory, a []uint64) uint64 {
 func (m *Machine) procExit(_ Memory, a []uint64) uint64 {
 	m.exitCode = int(u32(a[0]))
 	m.trace.call(m, exitNumber, a[:1], 0)
+	if m.Remains != nil {
+		m.HashMemory(m.Remains)
+	}
 	panic(errExit)
 }
 
