@@ -56,7 +56,7 @@ func TestSnapshotFromTheDead(t *testing.T) {
 		must(t, err)
 		go func() {
 			for range 3 {
-				time.Sleep(patience - time.Second)
+				<-time.After(patience - time.Second)
 				_, _ = sender.Write([]byte("part"))
 			}
 		}()
@@ -108,7 +108,7 @@ func TestRestOfASnapshot(t *testing.T) {
 			_, _ = far.Write(message(installSnapshot, &raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3}, SnapshotVersion: 1, Term: 1, Size: int64(len(half) + len(value))}))
 			_, _ = far.Write(half)
 			go func() { _, _ = io.Copy(io.Discard, far) }() // the replies
-			time.Sleep(5 * patience)
+			<-time.After(5 * patience)
 			_, _ = far.Write(value)
 		}()
 		rpc := <-transport.Consumer()
