@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,20 @@ func (c *curlRun) start(ctx context.Context, t *testing.T, folder, address strin
 	c.cmd = exec.CommandContext(ctx, curl, "-K", file)
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.err
 	check(t, c.cmd.Start())
+}
+
+// begun is nil once HAProxy has answered the run's first write.
+func (c *curlRun) begun(h *cluster.HAProxy) error {
+	log, err := h.Log()
+	if err != nil {
+		return err
+	}
+	for _, all := range log {
+		if slices.ContainsFunc(all, func(line cluster.Access) bool { return line.Path == c.path(0) }) {
+			return nil
+		}
+	}
+	return errors.New("it has not begun")
 }
 
 // curlCount is what became of a run.
@@ -242,6 +257,9 @@ func TestCurlThroughHAProxy(t *testing.T) {
 	runs := []*curlRun{plain, keyed}
 	for _, c := range runs {
 		c.start(ctx, t, p.h.Folder, p.h.Front.API)
+	}
+	for _, c := range runs { // a curl that starts slowly would find the next leader, and be done before it dies
+		check(t, cluster.WaitFor(ctx, "the first write of "+c.name, func(context.Context) error { return c.begun(p.h) }))
 	}
 	for kill := range 3 {
 		leader, err := p.Leader(ctx, shard)

@@ -56,7 +56,7 @@ func TestExcerptsShowTheViolation(t *testing.T) {
 				}
 				without := x
 				without.operations = slices.DeleteFunc(slices.Clone(x.operations), func(o Operation) bool { return o.Outcome != Unknown && o.Return == last.Return })
-				if got := drawn(t, Kvorum, without); got != porcupine.Ok {
+				if got := drawn(t, Kvorum, without); got != porcupine.Ok && shortest(k.Prefix, last) {
 					t.Errorf("seed %d, %d operations at most: without %s the page shows %s, too\n%v", seed, most, last, got, without.operations)
 				}
 				if got := drawn(t, Kvorum, x); got != porcupine.Illegal {
@@ -68,6 +68,13 @@ func TestExcerptsShowTheViolation(t *testing.T) {
 	if cut < 40 {
 		t.Errorf("only %d of %d excerpts were cut", cut, seen)
 	}
+}
+
+// shortest: is the prefix explained without the operation that returns last? On a starved machine the time may not have sufficed
+// to find the shortest one.
+func shortest(prefix []Operation, last *Operation) bool {
+	rest := slices.DeleteFunc(slices.Clone(prefix), func(o Operation) bool { return o.Outcome != Unknown && o.Return == last.Return })
+	return Check(context.Background(), rest, Options{}).Verdict != Violation
 }
 
 // longViolation is a stale read after n writes one after another, of which a few lose their reply.
