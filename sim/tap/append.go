@@ -118,6 +118,9 @@ func (s *shard) stated(r *reign, q *request, index, term uint64) {
 		return
 	}
 	if old, ok := r.log[index]; ok && old != term {
+		if s.outgrown(q) {
+			return
+		}
 		s.fail("raft-append-only", "%s, which leads in term %d, had an entry of term %d at index %d and has one of term %d: %s", q.from, q.Term, old, index, term, q)
 	}
 	r.log[index] = term
@@ -130,15 +133,8 @@ func (s *shard) stated(r *reign, q *request, index, term uint64) {
 // leaderHolds: a leader stores entries before it sends them, and counts itself among those that have them.
 func (s *shard) leaderHolds(q *request) {
 	n := s.node(q.from)
-	if n.replies > q.Term {
+	if s.outgrown(q) {
 		return
-	}
-	for _, list := range [][]*request{n.asked, n.orphans} {
-		for _, asked := range list {
-			if asked.Term > q.Term { // it may be deposed already, and have dropped them
-				return
-			}
-		}
 	}
 	for _, e := range q.Entries {
 		if e.Term == q.Term {
@@ -147,6 +143,14 @@ func (s *shard) leaderHolds(q *request) {
 			n.hold(e.Index, e.Term, q.Term-1) // it was elected with the entry
 		}
 	}
+}
+
+// outgrown: has the sender of the request heard of a later term, or may it have? Raft's replicator reads the log beside the main
+// loop, so what it sends with the old term may already be what a later leader made of the log.
+func (s *shard) outgrown(q *request) bool {
+	n := s.node(q.from)
+	later := func(asked *request) bool { return asked.Term > q.Term }
+	return n.replies > q.Term || slices.ContainsFunc(n.asked, later) || slices.ContainsFunc(n.orphans, later)
 }
 
 // laterReignsHave: a commit may become known here after a later leader has spoken, which must have had the entry.

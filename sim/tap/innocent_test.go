@@ -82,6 +82,15 @@ func innocents() map[string]func(p *play) {
 			p.ask("a", "b", appendEntries, request{Term: 2})
 			p.send("a", "b", 2, 4, 2, 4, 3) // read from its log, which is not its own any more
 		},
+		"a leader's stale goroutine sends what a later leader put in place of its own": func(p *play) {
+			p.send("a", "b", 2, 4, 2, 4, 2) // entry 5 of term 2
+			p.elect("c", "d", "e", 3, 4, 2)
+			p.send("c", "d", 3, 4, 2, 4, 3) // entry 5 of term 3, a's goes
+			p.elect("d", "b", "e", 4, 4, 2)
+			p.send("d", "c", 4, 4, 2, 4, 2) // entry 5 of term 2 again
+			p.ack("d", "c", 4)
+			p.send("c", "b", 3, 4, 2, 4, 2)
+		},
 		"elected again, with what it knew": func(p *play) {
 			p.send("a", "b", 2, 4, 2, 4, 2)
 			p.ack("a", "b", 2)
