@@ -21,25 +21,7 @@ func TestOraclesAreListed(t *testing.T) {
 		listed[o.ID] = true
 	}
 	fires := regexp.MustCompile(`\b(?:fail|problem|final)\("([a-z][a-z -]*)"`)
-	found := map[string]bool{}
-	for _, pattern := range []string{"*.go", "tap/*.go", "audit/*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil || len(files) == 0 {
-			t.Fatal(pattern, err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range fires.FindAllStringSubmatch(string(text), -1) {
-				found[m[1]] = true
-				if !listed[m[1]] {
-					t.Errorf("%s: oracle %q is not listed", file, m[1])
-				}
-			}
-		}
-	}
+	found := namedIn(t, fires, listed, "*.go", "tap/*.go", "audit/*.go")
 	if len(found) < 30 {
 		t.Errorf("only %d oracles were found in the source", len(found))
 	}
@@ -67,8 +49,20 @@ func TestProbesAreListed(t *testing.T) {
 		listed[p.ID] = true
 	}
 	counts := regexp.MustCompile(`\breach\("([^"]+)"\)`)
-	found := map[string]bool{ProbeLeader: true, ProbeInstall: true, ProbeLoss: true}
-	for _, pattern := range []string{"*.go", "tap/*.go"} {
+	found := namedIn(t, counts, listed, "*.go", "tap/*.go")
+	found[ProbeLeader], found[ProbeInstall], found[ProbeLoss] = true, true, true // by the constants' names
+	for id := range listed {
+		if !found[id] {
+			t.Errorf("nothing counts %q", id)
+		}
+	}
+}
+
+// namedIn finds what the expression's group matches in the source. Each must be listed.
+func namedIn(t *testing.T, what *regexp.Regexp, listed map[string]bool, patterns ...string) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for _, pattern := range patterns {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)
@@ -78,17 +72,13 @@ func TestProbesAreListed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, m := range counts.FindAllStringSubmatch(string(text), -1) {
+			for _, m := range what.FindAllStringSubmatch(string(text), -1) {
 				found[m[1]] = true
 				if !listed[m[1]] {
-					t.Errorf("%s: %q is counted and not listed", file, m[1])
+					t.Errorf("%s: %q is not listed", file, m[1])
 				}
 			}
 		}
 	}
-	for id := range listed {
-		if !found[id] {
-			t.Errorf("nothing counts %q", id)
-		}
-	}
+	return found
 }

@@ -97,8 +97,13 @@ func (s *storedSnapshot) contradicts(folder string, raw []byte) error {
 	if err := strict.Decode(new(storedSnapshot)); err != nil {
 		return err
 	}
-	if s.ID != folder || !strings.HasPrefix(folder, fmt.Sprintf("%d-%d-", s.Term, s.Index)) {
-		return fmt.Errorf("it says snapshot %s, term %d, index %d", s.ID, s.Term, s.Index)
+	return misnamed(folder, &s.SnapshotMeta)
+}
+
+// misnamed compares a description with the name of the folder that it lies in.
+func misnamed(folder string, m *raft.SnapshotMeta) error {
+	if m.ID != folder || !strings.HasPrefix(folder, fmt.Sprintf("%d-%d-", m.Term, m.Index)) {
+		return fmt.Errorf("it says snapshot %s, term %d, index %d", m.ID, m.Term, m.Index)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/hashicorp/raft"
 )
@@ -63,10 +62,8 @@ func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
 	}
 	for _, m := range list {
 		folder := filepath.Join(s.folder, m.ID)
-		if _, err := os.Stat(folder); err != nil || !strings.HasPrefix(m.ID, fmt.Sprintf("%d-%d-", m.Term, m.Index)) {
-			return nil, fmt.Errorf("a snapshot's description is damaged: it says snapshot %s, term %d, index %d", m.ID, m.Term, m.Index)
-		}
-		if err := checkMetaSum(folder, m); err != nil {
+		_, err := os.Stat(folder) // raft does not tell the folder that it read this in: it must be the one of that name
+		if err := errors.Join(err, misnamed(m.ID, m), checkMetaSum(folder, m)); err != nil {
 			return nil, fmt.Errorf("snapshot %s is damaged: %w", m.ID, err)
 		}
 	}

@@ -44,7 +44,8 @@ The last line on standard output of run, campaign and hunt is one JSON object; s
 
 Exit codes:
   0  all good
-  1  an oracle fired; for hunt: the patch was caught; for twice: two runs differ
+  1  an oracle fired; for hunt: the patch was caught; for twice, and for replay with the same
+     program: the runs differ
   2  wrong usage, or the patch does not apply or build, or changes nothing that the machines run
   3  undecided, or the run proves nothing (too few writes, a fault or probe never seen)
 "go run" makes 1 of all but 0; a program built with "go build ./cmd/kvsim" does not.`
