@@ -34,10 +34,12 @@ type folderIdentity struct {
 	Checksum     string            `json:"checksum,omitempty"`   // of all the rest, from version 2 on
 }
 
-// The versions of the identity file. Version 1 has no checksum; a node that finds it writes the next one in version 2.
+// The versions of the identity file. A node that finds an earlier one writes the next one in the present version.
 const (
-	identityUnchecked = 1
-	identityVersion   = 2
+	identityUnchecked = 1 // has no checksum
+	identityChecked   = 2
+	identityHardState = 3 // raft.db holds term and vote in one record with a checksum (see votestore.go)
+	identityVersion   = identityHardState
 )
 
 // sum is the SHA-256 of all but the checksum, in hexadecimal.
@@ -57,7 +59,7 @@ func (have folderIdentity) whole() bool {
 	switch have.Version {
 	case identityUnchecked:
 		return have.Disk != ""
-	case identityVersion:
+	case identityChecked, identityVersion:
 		sum, err := have.sum()
 		return err == nil && sum == have.Checksum
 	}
@@ -72,7 +74,7 @@ type dataFolder struct {
 		sync.Mutex
 		identity folderIdentity
 		changed  bool // by openDataFolder, and not yet on disk
-		older    bool // on disk, it has no checksum
+		older    bool // on disk, it is of an earlier version
 	}
 }
 
@@ -92,7 +94,7 @@ func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
 		if want.Disk, err = newDiskID(); err != nil {
 			return nil, err
 		}
-		want.Peers = map[string]string{}
+		want.Version, want.Peers = identityVersion, map[string]string{}
 		d.mu.identity = want
 		return d, d.save(want)
 	case err != nil:

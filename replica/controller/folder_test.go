@@ -78,7 +78,7 @@ func TestFolderOfStrangers(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(s.folders[0], "thesis.tex"), []byte("years of work"), 0o600))
 	s.mustRefuse(0, "thesis.tex", "not a kvorum folder", "--data")
 
-	for name, content := range map[string]string{"cut": `{"version": 1, "clus`, "empty": "", "later": `{"version": 3, "disk": "d"}`, "unchecked": `{"version": 2, "disk": "d"}`, "no disk": `{"version": 1}`} {
+	for name, content := range map[string]string{"cut": `{"version": 1, "clus`, "empty": "", "later": `{"version": 4, "disk": "d"}`, "unchecked": `{"version": 2, "disk": "d"}`, "no disk": `{"version": 1}`} {
 		s := newUnstartedShard(t, 1)
 		must(t, os.MkdirAll(s.folders[0], 0o700))
 		must(t, os.WriteFile(filepath.Join(s.folders[0], identityFile), []byte(content), 0o600))
@@ -219,8 +219,8 @@ func TestFlippedBitOfSnapshotMeta(t *testing.T) {
 	must(t, err)
 	_, err = sink.Write([]byte("content"))
 	must(t, errors.Join(err, sink.Close()))
-	if index, err := newestSnapshot(snapshots); index != 842 || err != nil {
-		t.Fatalf("the whole one: index %d, %v", index, err)
+	if index, term, err := newestSnapshot(snapshots); index != 842 || term != 3 || err != nil {
+		t.Fatalf("the whole one: index %d, term %d, %v", index, term, err)
 	}
 	meta, state, err := store.Open(sink.ID())
 	must(t, err)
@@ -238,7 +238,7 @@ func TestFlippedBitOfSnapshotMeta(t *testing.T) {
 			must(t, os.WriteFile(path, bad, 0o600))
 			list, err := listSnapshots(snapshots)
 			if err == nil {
-				_, err = newestSnapshot(snapshots)
+				_, _, err = newestSnapshot(snapshots)
 			}
 			switch {
 			case err != nil:
@@ -272,8 +272,8 @@ func TestSnapshotWithoutSum(t *testing.T) {
 	sink, err := store.Create(1, 842, 3, raft.Configuration{Servers: []raft.Server{{ID: "a", Address: "a"}}}, 1, transport)
 	must(t, err)
 	must(t, sink.Close())
-	if index, err := newestSnapshot(filepath.Join(folder, "snapshots")); index != 842 || err != nil {
-		t.Errorf("index %d, %v", index, err)
+	if index, term, err := newestSnapshot(filepath.Join(folder, "snapshots")); index != 842 || term != 3 || err != nil {
+		t.Errorf("index %d, term %d, %v", index, term, err)
 	}
 }
 
@@ -325,7 +325,7 @@ func TestIdentityOfVersion1(t *testing.T) {
 	must(t, d.keep())
 	raw, err := os.ReadFile(file)
 	must(t, err)
-	if !bytes.Contains(raw, []byte(`"version": 2`)) || !bytes.Contains(raw, []byte(`"checksum": "`)) {
+	if !bytes.Contains(raw, []byte(`"version": 3`)) || !bytes.Contains(raw, []byte(`"checksum": "`)) {
 		t.Errorf("written as %s", raw)
 	}
 	d, err = openDataFolder(path, want)

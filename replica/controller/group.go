@@ -58,7 +58,10 @@ func (c *Controller) openStores() (*stores, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	err = c.folder.keep()
+	votes, err := openVotes(b, c.folder.identity().Version < identityHardState, c.disk.hold)
+	if err == nil && !votes.older {
+		err = c.folder.keep()
+	}
 	if err == nil {
 		err = syncFolder(c.cfg.DataDir) // bbolt never syncs the folder its file is made in
 	}
@@ -68,7 +71,7 @@ func (c *Controller) openStores() (*stores, error) {
 	return &stores{
 		bolt:      b,
 		log:       &logStore{LogStore: b, disk: c.disk, cache: newLogCache(c.cfg.Tuning.LogCacheBytes), observe: c.observeLogWrite},
-		votes:     &voteStore{store: b, gate: c.disk.hold},
+		votes:     votes,
 		snapshots: snapshots,
 	}, nil
 }

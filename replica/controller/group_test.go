@@ -31,7 +31,11 @@ func TestLogThatDoesNotReachDown(t *testing.T) {
 	address, transport := raft.NewInmemTransport("")
 	config := raft.DefaultConfig()
 	config.LocalID, config.Logger = raft.ServerID(address), hclog.NewNullLogger()
-	s := &stores{bolt: b, log: &logStore{LogStore: b, cache: newLogCache(0)}, votes: &voteStore{store: b, gate: func(write func() error) error { return write() }}, snapshots: &snapshotStore{inner, folder}}
+	votes, err := openVotes(b, false, func(write func() error) error { return write() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stores{bolt: b, log: &logStore{LogStore: b, cache: newLogCache(0)}, votes: votes, snapshots: &snapshotStore{inner, folder}}
 	r, err := newRaft(config, emptyFSM{}, s, transport)
 	if r != nil || err == nil || !strings.Contains(err.Error(), "log not found") || !strings.Contains(err.Error(), howToReplace) {
 		t.Fatalf("%v, %v", r, err)

@@ -15,7 +15,11 @@ func withVotes(t *testing.T, folder string, f func(votes raft.StableStore)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f(&voteStore{store: b, gate: func(write func() error) error { return write() }})
+	v, err := openVotes(b, false, func(write func() error) error { return write() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(v)
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +41,7 @@ func TestG3TornVoteIsNoVote(t *testing.T) {
 		}
 		must(t, v.SetUint64(keyVoteTerm, 5))
 		must(t, v.Set(keyVoteCandidate, []byte("A")))
-		must(t, v.SetUint64([]byte("CurrentTerm"), 7))
+		must(t, v.SetUint64(keyTerm, 7))
 		must(t, v.SetUint64(keyVoteTerm, 7)) // crash here
 	})
 	withVotes(t, folder, func(v raft.StableStore) {
@@ -48,7 +52,7 @@ func TestG3TornVoteIsNoVote(t *testing.T) {
 		if term != 5 || string(candidate) != "A" {
 			t.Fatalf("after the crash the vote is (%d, %s), want (5, A)", term, candidate)
 		}
-		if term, err := v.GetUint64([]byte("CurrentTerm")); err != nil || term != 7 {
+		if term, err := v.GetUint64(keyTerm); err != nil || term != 7 {
 			t.Fatalf("current term %d, %v", term, err)
 		}
 		must(t, v.SetUint64(keyVoteTerm, 8))
@@ -80,7 +84,7 @@ func TestG3TornVoteElectsNobody(t *testing.T) {
 	withVotes(t, s.folders[0], func(v raft.StableStore) {
 		must(t, v.SetUint64(keyVoteTerm, term-1))
 		must(t, v.Set(keyVoteCandidate, []byte("n2")))
-		must(t, v.SetUint64([]byte("CurrentTerm"), term))
+		must(t, v.SetUint64(keyTerm, term))
 		must(t, v.SetUint64(keyVoteTerm, term)) // of a vote for n1; crash before it is complete
 	})
 	s.change = func(_ int, cfg *Config) { patient(cfg) }

@@ -156,9 +156,9 @@ func (c *Controller) openSnapshots() (*snapshotStore, error) {
 }
 
 // checkLog refuses a log that raft would only find damaged while serving: an entry with a wrong checksum, a gap, or a log
-// that does not reach down to the newest snapshot. It only reads.
+// that does not reach down to the newest snapshot; and a term and a vote that are none, or are gone. It only reads.
 func (c *Controller) checkLog(path string) error {
-	snapshot, err := newestSnapshot(filepath.Join(c.cfg.DataDir, snapshotFolder))
+	snapshot, term, err := newestSnapshot(filepath.Join(c.cfg.DataDir, snapshotFolder))
 	if err != nil {
 		return fmt.Errorf("data folder %s: the newest snapshot is corrupt (%w); %s", c.cfg.DataDir, err, howToReplace)
 	}
@@ -169,7 +169,34 @@ func (c *Controller) checkLog(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return errors.Join(c.checkEntries(&logStore{LogStore: b, cache: newLogCache(0)}, snapshot), b.Close())
+	log := &logStore{LogStore: b, cache: newLogCache(0)}
+	err = c.checkEntries(log, snapshot)
+	if err == nil {
+		err = c.checkHardState(b, log, term)
+	}
+	return errors.Join(err, b.Close())
+}
+
+// checkHardState checks the term and the vote; snapshot is the term of the newest snapshot.
+func (c *Controller) checkHardState(store raft.StableStore, log *logStore, snapshot uint64) error {
+	h, err := readHardState(store, c.folder.identity().Version < identityHardState)
+	if err != nil {
+		return fmt.Errorf("data folder %s: %s is damaged (%w); %s", c.cfg.DataDir, logFile, err, howToReplace)
+	}
+	last, err := log.LastIndex()
+	if err != nil {
+		return err
+	}
+	var entry raft.Log
+	if last > 0 {
+		if err := log.GetLog(last, &entry); err != nil {
+			return err
+		}
+	}
+	if err := h.check(max(entry.Term, snapshot)); err != nil {
+		return fmt.Errorf("data folder %s: %s is damaged (%w); %s", c.cfg.DataDir, logFile, err, howToReplace)
+	}
+	return nil
 }
 
 func (c *Controller) checkEntries(log *logStore, snapshot uint64) error {

@@ -27,30 +27,30 @@ type storedSnapshot struct {
 // newestSnapshot reads the newest snapshot in folder through its checksum and returns its index, 0 if there is none. It
 // takes the same one as raft's own store; that store can't be asked, because it writes to the folder when it is opened, and
 // a folder that is refused must stay as it is.
-func newestSnapshot(folder string) (uint64, error) {
+func newestSnapshot(folder string) (index, term uint64, err error) {
 	list, err := listSnapshots(folder)
 	if err != nil || len(list) == 0 {
-		return 0, err
+		return 0, 0, err
 	}
 	newest := slices.MaxFunc(list, func(a, b storedSnapshot) int {
 		return cmp.Or(cmp.Compare(a.Term, b.Term), cmp.Compare(a.Index, b.Index), cmp.Compare(a.ID, b.ID))
 	})
 	f, err := os.Open(filepath.Join(folder, newest.ID, "state.bin"))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	sum := crc64.New(crc64.MakeTable(crc64.ECMA))
 	_, err = io.Copy(sum, f)
 	if err := errors.Join(err, f.Close()); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if !bytes.Equal(sum.Sum(nil), newest.CRC) {
-		return 0, fmt.Errorf("snapshot %s: its checksum is wrong", newest.ID)
+		return 0, 0, fmt.Errorf("snapshot %s: its checksum is wrong", newest.ID)
 	}
 	if err := checkSize(filepath.Join(folder, newest.ID), &newest.SnapshotMeta); err != nil {
-		return 0, fmt.Errorf("snapshot %s: %w", newest.ID, err)
+		return 0, 0, fmt.Errorf("snapshot %s: %w", newest.ID, err)
 	}
-	return newest.Index, nil
+	return newest.Index, newest.Term, nil
 }
 
 // listSnapshots gives the finished snapshots. One whose meta.json is damaged is passed over, as raft does: without it the

@@ -1,99 +1,192 @@
 package controller
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"runtime"
 	"sync"
 
 	"github.com/hashicorp/raft"
 )
 
-// Keys that hashicorp/raft uses for its vote, and the one record that we keep instead.
+// Keys that hashicorp/raft uses for its term and its vote, and the one record that we keep instead.
 var (
+	keyTerm          = []byte("CurrentTerm")
 	keyVoteTerm      = []byte("LastVoteTerm")
 	keyVoteCandidate = []byte("LastVoteCand")
-	keyVote          = []byte("kvorum/vote")
+	keyHardState     = []byte("kvorum/hard-state")
+	keyVoteUnchecked = []byte("kvorum/vote") // of folders before identity version 3: term, candidate; the term stood under keyTerm
 )
 
-var errKeyNotFound = errors.New("not found") // the text that raft compares with
+var (
+	errKeyNotFound = errors.New("not found") // the text that raft compares with
+	errHardState   = errors.New("the stored term and vote fail their checksum")
+)
+
+// hardState is what Raft must not forget: the term, and the last vote and its term.
+type hardState struct {
+	term, voteTerm uint64
+	candidate      []byte // of the vote; nil: none was ever given
+}
+
+// encode gives the record: both terms, CRC-32C of all the rest, candidate.
+func (h hardState) encode() []byte {
+	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, h.term), h.voteTerm)
+	b = binary.BigEndian.AppendUint32(b, h.sum())
+	return append(b, h.candidate...)
+}
+
+func (h hardState) sum() uint32 {
+	terms := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, h.term), h.voteTerm)
+	return crc32.Update(crc32.Checksum(terms, castagnoli), castagnoli, h.candidate)
+}
+
+func decodeHardState(record []byte) (hardState, error) {
+	if len(record) < 20 {
+		return hardState{}, errHardState
+	}
+	h := hardState{term: binary.BigEndian.Uint64(record), voteTerm: binary.BigEndian.Uint64(record[8:])}
+	if len(record) > 20 {
+		h.candidate = bytes.Clone(record[20:])
+	}
+	if h.sum() != binary.BigEndian.Uint32(record[16:]) {
+		return hardState{}, errHardState
+	}
+	return h, nil
+}
+
+// readHardState reads what the store holds; older: it was written by a program that kept term and vote apart, without a checksum.
+// In a store that holds neither, everything is zero.
+func readHardState(store raft.StableStore, older bool) (hardState, error) {
+	record, err := store.Get(keyHardState)
+	switch {
+	case err == nil:
+		return decodeHardState(record)
+	case err.Error() != errKeyNotFound.Error():
+		return hardState{}, err
+	case !older:
+		return hardState{}, nil
+	}
+	var h hardState
+	if h.term, err = store.GetUint64(keyTerm); err != nil && err.Error() != errKeyNotFound.Error() {
+		return hardState{}, err
+	}
+	vote, err := store.Get(keyVoteUnchecked)
+	if err != nil && err.Error() != errKeyNotFound.Error() {
+		return hardState{}, err
+	}
+	if len(vote) >= 8 {
+		h.voteTerm, h.candidate = binary.BigEndian.Uint64(vote), vote[8:]
+	}
+	return h, nil
+}
+
+// check holds the state against the last entry of the log, or of the snapshot if that ends later: no entry is stored before its
+// term is, and no vote is given in a later term than the node's. A record that is gone shows here, too.
+func (h hardState) check(lastTerm uint64) error {
+	switch {
+	case h.term < lastTerm:
+		return fmt.Errorf("the stored term is %d, but an entry of term %d is stored", h.term, lastTerm)
+	case h.term < h.voteTerm:
+		return fmt.Errorf("the stored term is %d, but a vote of term %d is stored", h.term, h.voteTerm)
+	}
+	return nil
+}
 
 // voteStore is guard G3. Raft stores a vote by two writes, term then candidate; a crash between them leaves a record of a
 // vote that was never given, and the restarted node then grants that candidate without looking at its log
-// (hashicorp/raft#661). voteStore holds the term back and writes both as one record with the candidate.
+// (hashicorp/raft#661). voteStore holds the vote's term back and writes it with the candidate. The node's own term is in the same
+// record, so that nothing less than the whole of it can be lost or spoiled, and that shows by its checksum at the next start.
 //
 // It also never returns a write error: raft would panic, and a node with a full disk would die. Instead the caller (raft's
 // main loop) is held until the disk takes the write; to the other nodes that is a stalled disk (guard G7). If the node closes
 // first, the caller's goroutine ends there, which raft's shutdown waits for: to an error of a term raft would panic then, too.
 type voteStore struct {
-	store  raft.StableStore
-	gate   func(write func() error) error // runs write until it succeeds; an error only when the node is closing
+	store raft.StableStore
+	gate  func(write func() error) error // runs write until it succeeds; an error only when the node is closing
+	older bool                           // what an older program wrote could not be written anew: set once by openVotes
+
 	mu     sync.Mutex
-	term   uint64 // held back by SetUint64(LastVoteTerm)
-	isHeld bool
+	stored hardState // what the store holds
+	next   uint64    // term of a vote whose candidate has not come yet
+	isHeld bool      // there is such a vote
+}
+
+// openVotes reads the store. A state that an older program wrote (see readHardState) is written anew, so that from then on
+// nothing else is believed; a full disk keeps no node from starting for want of that.
+func openVotes(store raft.StableStore, older bool, gate func(write func() error) error) (*voteStore, error) {
+	h, err := readHardState(store, older)
+	if err != nil {
+		return nil, err
+	}
+	v := &voteStore{store: store, gate: gate, stored: h}
+	if older && h.term > 0 {
+		v.older = store.Set(keyHardState, h.encode()) != nil
+	}
+	return v, nil
+}
+
+// write returns when the state is stored, and never if the node closes first.
+func (v *voteStore) write(h hardState) {
+	record := h.encode()
+	if err := v.gate(func() error { return v.store.Set(keyHardState, record) }); err != nil {
+		runtime.Goexit()
+	}
+	v.stored = h
 }
 
 // Set implements raft.StableStore.
 func (v *voteStore) Set(key, value []byte) error {
-	if string(key) != string(keyVoteCandidate) {
-		v.hold(func() error { return v.store.Set(key, value) })
-		return nil
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if !bytes.Equal(key, keyVoteCandidate) {
+		return errors.New("raft stores what it is not known to")
+	}
 	if !v.isHeld {
 		return errors.New("a vote's candidate came without its term")
 	}
-	record := append(binary.BigEndian.AppendUint64(nil, v.term), value...)
-	v.hold(func() error { return v.store.Set(keyVote, record) })
+	v.write(hardState{term: v.stored.term, voteTerm: v.next, candidate: bytes.Clone(value)})
 	v.isHeld = false
 	return nil
 }
 
-// hold returns when the write is done, and never if the node closes first.
-func (v *voteStore) hold(write func() error) {
-	if err := v.gate(write); err != nil {
-		runtime.Goexit()
-	}
-}
-
 // SetUint64 implements raft.StableStore.
 func (v *voteStore) SetUint64(key []byte, value uint64) error {
-	if string(key) != string(keyVoteTerm) {
-		v.hold(func() error { return v.store.SetUint64(key, value) })
-		return nil
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.term, v.isHeld = value, true
+	switch {
+	case bytes.Equal(key, keyTerm):
+		v.write(hardState{term: value, voteTerm: v.stored.voteTerm, candidate: v.stored.candidate})
+	case bytes.Equal(key, keyVoteTerm):
+		v.next, v.isHeld = value, true
+	default:
+		return errors.New("raft stores what it is not known to")
+	}
 	return nil
 }
 
 // Get implements raft.StableStore.
 func (v *voteStore) Get(key []byte) ([]byte, error) {
-	if string(key) != string(keyVoteCandidate) {
-		return v.store.Get(key)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !bytes.Equal(key, keyVoteCandidate) || v.stored.candidate == nil {
+		return nil, errKeyNotFound
 	}
-	_, candidate, err := v.vote()
-	return candidate, err
+	return bytes.Clone(v.stored.candidate), nil
 }
 
 // GetUint64 implements raft.StableStore.
 func (v *voteStore) GetUint64(key []byte) (uint64, error) {
-	if string(key) != string(keyVoteTerm) {
-		return v.store.GetUint64(key)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case bytes.Equal(key, keyTerm) && v.stored.term > 0:
+		return v.stored.term, nil
+	case bytes.Equal(key, keyVoteTerm) && v.stored.candidate != nil:
+		return v.stored.voteTerm, nil
 	}
-	term, _, err := v.vote()
-	return term, err
-}
-
-func (v *voteStore) vote() (uint64, []byte, error) {
-	record, err := v.store.Get(keyVote)
-	if err != nil {
-		return 0, nil, err
-	}
-	if len(record) < 8 {
-		return 0, nil, errKeyNotFound
-	}
-	return binary.BigEndian.Uint64(record), record[8:], nil
+	return 0, errKeyNotFound
 }

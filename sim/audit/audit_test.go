@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"hash/crc64"
 	"os"
 	"path/filepath"
@@ -28,6 +29,8 @@ type folder struct {
 	badSnapshot    bool        // the last one
 	formed         bool
 	garbage        uint64 // index under which no entry stands
+	badState       bool   // a wrong bit in the term
+	cutState       int    // bytes that are missing of term and vote
 	plainVote      bool   // as raft without the guard stores it
 }
 
@@ -74,12 +77,12 @@ func (f folder) log(t testing.TB) []byte {
 		must(t, err)
 		conf, err := tx.CreateBucket([]byte(bucketConf))
 		must(t, err)
-		must(t, conf.Put([]byte(keyTerm), binary.BigEndian.AppendUint64(nil, f.term)))
 		if f.plainVote {
+			must(t, conf.Put([]byte(keyTerm), binary.BigEndian.AppendUint64(nil, f.term)))
 			must(t, conf.Put([]byte(keyVoteTerm), binary.BigEndian.AppendUint64(nil, f.voteTerm)))
 			must(t, conf.Put([]byte(keyVoteCandidate), []byte(f.vote)))
-		} else if f.voteTerm > 0 {
-			must(t, conf.Put([]byte(keyVote), append(binary.BigEndian.AppendUint64(nil, f.voteTerm), f.vote...)))
+		} else {
+			must(t, conf.Put([]byte(keyHardState), f.hardState()))
 		}
 		for i, term := range f.terms {
 			if term > 0 {
@@ -93,6 +96,20 @@ func (f folder) log(t testing.TB) []byte {
 	b, err := os.ReadFile(name)
 	must(t, err)
 	return b
+}
+
+func (f folder) hardState() []byte {
+	terms := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, f.term), f.voteTerm)
+	vote := []byte(f.vote)
+	if f.voteTerm == 0 {
+		vote = nil
+	}
+	table := crc32.MakeTable(crc32.Castagnoli)
+	record := append(binary.BigEndian.AppendUint32(terms, crc32.Update(crc32.Checksum(terms, table), table, vote)), vote...)
+	if f.badState {
+		record[7] ^= 1
+	}
+	return record[:len(record)-f.cutState]
 }
 
 func (f folder) entry(index, term uint64) []byte {
@@ -180,6 +197,8 @@ func TestProblems(t *testing.T) {
 		"vote to come":      {func(f *folder) { f.voteTerm = 4 }, "disk-vote: a vote of term 4"},
 		"bad snapshot":      {func(f *folder) { f.snapshots, f.badSnapshot = [][2]uint64{{1, 1}, {2, 2}}, true }, "disk-snapshot: the newest snapshot"},
 		"data changed":      {func(f *folder) { f.spoil = spoil(func(e *stored) { e.Data[0]++ }) }, "disk-checksum: entry 2 (term 2) fails"},
+		"wrong term":        {func(f *folder) { f.badState, f.voteTerm, f.terms = true, 0, nil }, "disk-checksum: term and vote fail"},
+		"no term":           {func(f *folder) { f.cutState, f.terms = 2, nil }, "disk-checksum: term and vote are 19 bytes"},
 		"checksum missing":  {func(f *folder) { f.spoil = spoil(func(e *stored) { e.Extensions = nil }) }, "disk-checksum: entry 2"},
 		"not an entry":      {func(f *folder) { f.garbage = 2 }, "disk-checksum: entry 2 cannot be decoded"},
 		"under other index": {func(f *folder) { f.spoil = spoil(func(e *stored) { e.Index = 9 }) }, "disk-checksum: under index 2"},

@@ -15,9 +15,10 @@ import (
 const (
 	bucketLogs = "logs"
 	bucketConf = "conf"
-	keyTerm    = "CurrentTerm"
-	keyVote    = "kvorum/vote" // 8 bytes of term, then the candidate
-	// Where raft itself keeps its vote, in two records that a crash can tear apart. A node without guard G3 would.
+	// 8 bytes of term, 8 of the vote's term, CRC-32C of all the rest, candidate.
+	keyHardState = "kvorum/hard-state"
+	// Where raft itself keeps them, the vote in two records that a crash can tear apart. A node without guard G3 would.
+	keyTerm          = "CurrentTerm"
 	keyVoteTerm      = "LastVoteTerm"
 	keyVoteCandidate = "LastVoteCand"
 )
@@ -76,14 +77,28 @@ func (m *Image) readBuckets(tx *bolt.Tx) error {
 }
 
 func (m *Image) readConf(get func([]byte) []byte) {
+	if v := get([]byte(keyHardState)); v != nil {
+		m.readHardState(v)
+		return
+	}
 	if v := get([]byte(keyTerm)); len(v) == 8 {
 		m.Term = binary.BigEndian.Uint64(v)
 	}
-	if v := get([]byte(keyVote)); len(v) >= 8 {
-		m.VoteTerm, m.Vote = binary.BigEndian.Uint64(v), string(v[8:])
-	} else if v := get([]byte(keyVoteTerm)); len(v) == 8 {
+	if v := get([]byte(keyVoteTerm)); len(v) == 8 {
 		m.VoteTerm, m.Vote = binary.BigEndian.Uint64(v), string(get([]byte(keyVoteCandidate)))
 	}
+}
+
+func (m *Image) readHardState(v []byte) {
+	if len(v) < 20 {
+		m.problem("disk-checksum", "term and vote are %d bytes", len(v))
+		return
+	}
+	table := crc32.MakeTable(crc32.Castagnoli)
+	if crc32.Update(crc32.Checksum(v[:16], table), table, v[20:]) != binary.BigEndian.Uint32(v[16:]) {
+		m.problem("disk-checksum", "term and vote fail their checksum")
+	}
+	m.Term, m.VoteTerm, m.Vote = binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:]), string(v[20:])
 }
 
 // readEntry reads one key of the log. An entry that can't be read is a problem and stands in the image without content.

@@ -1,0 +1,159 @@
+package controller
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	bolt "go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+)
+
+// hardState is what node 0 has stored.
+func (s *testShard) hardState() hardState {
+	v := s.nodes[0].stores.votes
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.stored
+}
+
+func removeKey(t *testing.T, file string, key []byte) {
+	t.Helper()
+	db, err := bolt.Open(file, 0o600, nil)
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("conf")).Delete(key) }))
+	must(t, db.Close())
+}
+
+// TestHardStateRoundTrip: a record is read as what was written, and with any single bit of it wrong, or cut short, as nothing.
+func TestHardStateRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := hardState{term: rapid.Uint64().Draw(t, "term"), voteTerm: rapid.Uint64().Draw(t, "vote term")}
+		if name := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "candidate"); len(name) > 0 {
+			h.candidate = name
+		}
+		record := h.encode()
+		if read, err := decodeHardState(record); err != nil || !reflect.DeepEqual(read, h) {
+			t.Fatalf("%+v was read as %+v, %v", h, read, err)
+		}
+		for bit := range 8 * len(record) {
+			bad := bytes.Clone(record)
+			bad[bit/8] ^= 1 << (bit % 8)
+			if read, err := decodeHardState(bad); err == nil {
+				t.Fatalf("with bit %d wrong, %+v was read as %+v", bit, h, read)
+			}
+		}
+		for n := range record {
+			if read, err := decodeHardState(record[:n]); err == nil && !bytes.Equal(record[:n], read.encode()) {
+				t.Fatalf("of %d bytes, %d were read as %+v", len(record), n, read)
+			}
+		}
+	})
+}
+
+func FuzzDecodeHardState(f *testing.F) {
+	f.Add(hardState{}.encode())
+	f.Add(hardState{term: 7, voteTerm: 5, candidate: []byte("n1")}.encode())
+	f.Fuzz(func(t *testing.T, record []byte) {
+		if h, err := decodeHardState(record); err == nil && !bytes.Equal(h.encode(), record) {
+			t.Errorf("%x was read as %+v", record, h)
+		}
+	})
+}
+
+// TestFlippedBitOfHardState: a node whose stored term or vote has a wrong bit, in its key or in its value, refuses to start. Before
+// the record had a checksum such a node went on with a term or a vote that never was.
+func TestFlippedBitOfHardState(t *testing.T) {
+	s := newTestShard(t, 1, nil)
+	s.leader()
+	s.mustPut("k", "v")
+	h := s.hardState()
+	s.stop(0)
+	file := filepath.Join(s.folders[0], logFile)
+	whole, err := os.ReadFile(file)
+	must(t, err)
+	record := append(bytes.Clone(keyHardState), h.encode()...)
+	places := bytes.Count(whole, record)
+	if places == 0 {
+		t.Fatalf("the record %x is not in the file", record)
+	}
+	for _, at := range []int{0, len(keyHardState) - 1, len(keyHardState) + 7, len(keyHardState) + 15, len(record) - 1} {
+		bad := bytes.Clone(record)
+		bad[at] ^= 1
+		must(t, os.WriteFile(file, bytes.ReplaceAll(whole, record, bad), 0o600))
+		s.mustRefuse(0, "damaged", howToReplace)
+	}
+	must(t, os.WriteFile(file, whole, 0o600))
+	s.start(0)
+	s.leader()
+}
+
+// TestLostHardState: a log whose term is gone, or is older than its entries, is refused.
+func TestLostHardState(t *testing.T) {
+	for name, h := range map[string]struct {
+		state hardState
+		want  string
+	}{
+		"older than an entry": {hardState{term: 1}, "an entry of term"},
+		"older than the vote": {hardState{term: 50, voteTerm: 51, candidate: []byte("n0")}, "a vote of term 51"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestShard(t, 1, nil)
+			s.leader()
+			s.mustPut("k", "v")
+			s.stop(0)
+			b, err := raftboltdb.New(raftboltdb.Options{Path: filepath.Join(s.folders[0], logFile)})
+			must(t, err)
+			must(t, b.Set(keyHardState, h.state.encode()))
+			must(t, b.Close())
+			s.mustRefuse(0, "damaged", h.want, howToReplace)
+		})
+	}
+}
+
+// TestHardStateOfOlderPrograms: term and vote that were stored apart are read, and written anew as one record, once; from then on
+// nothing else is believed.
+func TestHardStateOfOlderPrograms(t *testing.T) {
+	s := newTestShard(t, 1, nil)
+	s.leader()
+	s.mustPut("k", "v")
+	h := s.hardState()
+	s.stop(0)
+	identity := filepath.Join(s.folders[0], identityFile)
+	raw, err := os.ReadFile(identity)
+	must(t, err)
+	var id folderIdentity
+	must(t, json.Unmarshal(raw, &id))
+	id.Version = identityChecked
+	id.Checksum, err = id.sum()
+	must(t, err)
+	raw, err = json.Marshal(id)
+	must(t, err)
+	must(t, os.WriteFile(identity, raw, 0o600))
+	file := filepath.Join(s.folders[0], logFile)
+	b, err := raftboltdb.New(raftboltdb.Options{Path: file})
+	must(t, err)
+	must(t, b.SetUint64(keyTerm, h.term))
+	must(t, b.Set(keyVoteUnchecked, append(binary.BigEndian.AppendUint64(nil, h.voteTerm), h.candidate...)))
+	must(t, b.Close())
+	removeKey(t, file, keyHardState)
+
+	s.start(0)
+	s.leader()
+	s.mustPut("k", "w")
+	if got := s.hardState(); got.term <= h.term || got.voteTerm <= h.voteTerm {
+		t.Errorf("after terms %+v came %+v", h, got)
+	}
+	s.stop(0)
+	if raw, err = os.ReadFile(identity); err != nil || !strings.Contains(string(raw), `"version": 3`) {
+		t.Errorf("identity is %s, %v", raw, err)
+	}
+	removeKey(t, file, keyHardState)
+	s.mustRefuse(0, "the stored term is 0", howToReplace)
+}
