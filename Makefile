@@ -18,7 +18,7 @@ OUTAGES  ?= 18m
 DISKS     = disk,mixture,kill,pause,partition
 NODISKS   = kill,pause,slow,restart,partition,link,proxy,router,mixture
 
-.PHONY: kvsim test-wasmtime jepsen jepsen-again soak jepsen-compose soak-compose outages sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images nettools readable compose-v2-check build clean
+.PHONY: kvsim test-wasmtime probes jepsen jepsen-again soak jepsen-compose soak-compose outages sim campaign mutants help check fmt vet staticcheck test race wasm bench bench-floor fuzz import-words compose-words deploy-tests haproxy-kills images nettools readable compose-v2-check build clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ kvsim: ## bin/kvsim whose machines Wasmtime runs: twice as fast, needs a C compi
 test-wasmtime: ## both engines must run the same worlds, bit for bit (needs a C compiler)
 	$(wasmtime) vet ./...
 	$(wasmtime) test ./... $(TESTFLAGS)
+
+probes: ## which worlds reach which probe, written down anew for the test that runs them: make probes SEEDS=1-100
+	$(wasmtime) test . -run TestEveryProbeIsReached -record $(SEEDS) -v -timeout 2h
 
 campaign: kvsim ## many simulated worlds: make campaign SEEDS=1-200
 	bin/kvsim campaign --seeds $(SEEDS) --out kvsim-failing

@@ -26,8 +26,8 @@ type class struct {
 	// strike begins the fault; nil if there is nothing to end. It counts by took when the fault really had an effect, which
 	// for some is only known at the end.
 	strike func(x *nemesis, s *strike) (end func())
-	// lasts: a node outside the core may keep it for good. It takes the node out, or makes it deaf or mute, so that the others
-	// must go on without it; what only makes it slow may leave it the leader.
+	// lasts: a node outside the core may keep it for good. It takes the node out, makes it deaf or mute, or its disk take nothing
+	// more, so that the others must go on without it; what only makes it slow may leave it the leader.
 	lasts bool
 }
 

@@ -90,9 +90,13 @@ func diskFaults() map[string]class {
 		}),
 		"disk-full": {
 			line: "a disk is full, or nearly so, for a while: ENOSPC",
-			tier: Tolerated,
+			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{Nodes: d.OneNode(), For: d.Between(500*time.Millisecond, 12*time.Second), Bytes: d.Count(1, 200_000)}
+				nodes := d.OneNode()
+				if d.IntN(2) == 0 {
+					nodes = []string{"leader:" + d.ShardName()}
+				}
+				return schedule.Fault{Nodes: nodes, For: d.Between(500*time.Millisecond, 12*time.Second), Bytes: d.Count(1, 200_000)}
 			},
 			strike: diskFull,
 		},

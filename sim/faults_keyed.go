@@ -96,11 +96,16 @@ func drawMessage(d *schedule.Drawer) *schedule.Event {
 	return e
 }
 
-// drawDiskEvent draws an event after which a disk has something to do that must not be half done.
+// drawDiskEvent draws an event after which a disk has something to do that must not be half done, or one of the next syncs of the log
+// after it: what follows a truncation is what must not be missing.
 func drawDiskEvent(d *schedule.Drawer) *schedule.Event {
-	logs := []string{"clearing log suffix", "installing snapshot", "copied to local snapshot", "Installed remote snapshot", "starting snapshot", "creating new snapshot", "compacting logs", "entering candidate state", "leads the shard", "entering follower state"}
+	logs := []string{"clearing log suffix", "clearing log suffix", "clearing log suffix", "installing snapshot", "copied to local snapshot", "Installed remote snapshot", "starting snapshot", "creating new snapshot", "compacting logs", "entering candidate state", "leads the shard", "entering follower state"}
 	if n := d.IntN(len(logs) + 3); n < len(logs) {
-		return &schedule.Event{Kind: "log", Match: logs[n], Count: 1 + d.IntN(2)}
+		e := &schedule.Event{Kind: "log", Match: logs[n], Count: 1 + d.IntN(2)}
+		if d.IntN(2) == 0 {
+			e.Then = &schedule.Event{Kind: "sync", Match: "raft.db", Count: 1 + d.IntN(4)}
+		}
+		return e
 	}
 	kind := d.Of("rename", "truncate", "create")
 	return &schedule.Event{Kind: kind, Count: 1 + d.IntN(4)}

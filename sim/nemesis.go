@@ -145,7 +145,7 @@ func (x *nemesis) heal(core map[*Node]bool) {
 	for _, n := range x.world.nodes {
 		switch {
 		case !core[n] && kept[n] && n.up:
-			x.world.reach("a node stays deaf, mute or stopped for good")
+			x.world.reach("a node stays broken for good")
 			n.broken = true
 		case !core[n]:
 			x.world.say("%s stays broken", n.Name)

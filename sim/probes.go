@@ -21,7 +21,7 @@ func Probes() []Probe {
 		{ID: ProbeLeader, Line: "the leadership of a shard went to another node"},
 		{ID: ProbeLoss, Line: "a node lost its power, and with it data that was not synced"},
 		{ID: "write torn", Line: "a power cut tore a write at a sector"},
-		{ID: "a node stays deaf, mute or stopped for good", Line: "the others had to agree without it, and it still ran"},
+		{ID: "a node stays broken for good", Line: "deaf, mute, stopped, or with a full disk: the others had to agree without it, and it still ran"},
 		{ID: "crash in recovery", Line: "a node lost its power while it read its disk after the last time"},
 		{ID: "damage refused", Line: "a node found its disk damaged and refused to serve", Rare: true},
 		{ID: "foreign disk refused", Line: "a node found another's disk and refused to serve", Rare: true},

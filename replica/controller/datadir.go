@@ -58,7 +58,7 @@ func (have folderIdentity) sum() (string, error) {
 func (have folderIdentity) whole() bool {
 	switch have.Version {
 	case identityUnchecked:
-		return have.Disk != ""
+		return have.Disk != "" && have.Checksum == "" // else it is a later one with a wrong bit
 	case identityChecked, identityVersion:
 		sum, err := have.sum()
 		return err == nil && sum == have.Checksum
@@ -74,7 +74,6 @@ type dataFolder struct {
 		sync.Mutex
 		identity folderIdentity
 		changed  bool // by openDataFolder, and not yet on disk
-		older    bool // on disk, it is of an earlier version
 	}
 }
 
@@ -111,7 +110,7 @@ func openDataFolder(path string, want folderIdentity) (*dataFolder, error) {
 	if have.Peers == nil {
 		have.Peers = map[string]string{}
 	}
-	d.mu.changed, d.mu.older = have.reshape(want), have.Version != identityVersion
+	d.mu.changed = have.reshape(want)
 	d.mu.identity = have
 	return d, nil
 }
@@ -131,18 +130,20 @@ func (have *folderIdentity) reshape(want folderIdentity) bool {
 	return true
 }
 
-// keep writes down what openDataFolder took over. It is called once everything in the folder was found good.
+// keep writes down what openDataFolder took over, and that the folder is of the present version. It is called once everything in it
+// was found good, and is as that version has it.
 func (d *dataFolder) keep() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.mu.changed && !d.mu.older {
+	if !d.mu.changed && d.mu.identity.Version == identityVersion {
 		return nil
 	}
-	must := d.mu.changed
-	d.mu.changed, d.mu.older = false, false
-	if err := d.save(d.mu.identity); err != nil && must { // a full disk keeps no node from starting for want of a checksum
+	id := d.mu.identity
+	id.Version = identityVersion
+	if err := d.save(id); err != nil {
 		return err
 	}
+	d.mu.identity, d.mu.changed = id, false
 	return nil
 }
 
@@ -235,7 +236,7 @@ func (d *dataFolder) setFormed() error {
 }
 
 func (d *dataFolder) save(id folderIdentity) error {
-	id.Version = identityVersion
+	id.Version = max(id.Version, identityChecked) // the later ones are keep's to say
 	var err error
 	if id.Checksum, err = id.sum(); err != nil {
 		return err

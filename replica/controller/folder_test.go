@@ -161,6 +161,60 @@ func TestDamagedMetaPages(t *testing.T) {
 	s.mustRefuse(0, logFile, "corrupt")
 }
 
+// TestFlippedBitOfMetaPage: a node whose newer meta page has a wrong bit refuses to start. bbolt would go back to the other, and with
+// it by one transaction: a vote, or entries that it has acknowledged.
+func TestFlippedBitOfMetaPage(t *testing.T) {
+	s := newStoppedNode(t)
+	path := filepath.Join(s.folders[0], logFile)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	size := int64(len(whole))
+	meta, err := readBoltMeta(bytes.NewReader(whole), size)
+	must(t, err)
+	refused := 0
+	for page := range int64(2) {
+		at := page*meta.pageSize + boltMetaOffset
+		newest := binary.LittleEndian.Uint64(whole[at+48:]) == meta.transaction
+		for bit := range int64(8 * boltMetaBytes) {
+			whole[at+bit/8] ^= 1 << (bit % 8)
+			got, err := readBoltMeta(bytes.NewReader(whole), size)
+			whole[at+bit/8] ^= 1 << (bit % 8)
+			if newest {
+				if refused++; err == nil {
+					t.Errorf("page %d, bit %d: taken for %+v", page, bit, got)
+				}
+			} else if err != nil || got != meta {
+				t.Errorf("page %d, the older, bit %d: %+v, %v", page, bit, got, err)
+			}
+		}
+	}
+	if refused != 8*boltMetaBytes {
+		t.Errorf("%d bits were of the newer page", refused)
+	}
+	for at := range 2 { // torn: half of it is of the transaction before
+		torn := bytes.Clone(whole)
+		other := (1 - at) * int(meta.pageSize)
+		copy(torn[at*int(meta.pageSize)+boltMetaOffset+32:][:32], whole[other+boltMetaOffset+32:][:32])
+		copy(torn[at*int(meta.pageSize)+boltMetaOffset+56:][:8], bytes.Repeat([]byte{0x5a}, 8))
+		if _, err := readBoltMeta(bytes.NewReader(torn), size); err != nil {
+			t.Errorf("a torn page %d: %v", at, err)
+		}
+	}
+}
+
+// TestBucketGone: a log file without one of raft-boltdb's parts is refused; raft-boltdb would panic, or make it anew and empty.
+func TestBucketGone(t *testing.T) {
+	for _, name := range []string{"conf", "logs"} {
+		s := newStoppedNode(t)
+		path := filepath.Join(s.folders[0], logFile)
+		db, err := bolt.Open(path, 0o600, nil)
+		must(t, err)
+		must(t, db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(name)) }))
+		must(t, db.Close())
+		s.mustRefuse(0, logFile, "corrupt", name, howToReplace)
+	}
+}
+
 // TestDamagedPages: damage anywhere in the file is an error with advice, or it hit a byte that carries nothing. Never a
 // crash, and never a change.
 func TestDamagedPages(t *testing.T) {
@@ -302,7 +356,7 @@ func TestFlippedBitOfIdentity(t *testing.T) {
 			continue
 		}
 		have := again.identity()
-		if have.Disk != good.Disk || !maps.Equal(have.Peers, good.Peers) || have.Formed != good.Formed || have.ShardCount != good.ShardCount || len(have.MeetAgain) > 0 {
+		if have.Version != good.Version || have.Disk != good.Disk || !maps.Equal(have.Peers, good.Peers) || have.Formed != good.Formed || have.ShardCount != good.ShardCount || len(have.MeetAgain) > 0 {
 			t.Errorf("bit %d: taken for %+v", bit, have)
 		}
 	}
@@ -321,6 +375,13 @@ func TestIdentityOfVersion1(t *testing.T) {
 	must(t, err)
 	if id := d.identity(); id.Disk != "d" || id.Peers["b"] != "e" {
 		t.Errorf("read as %+v", id)
+	}
+	_, err = d.learn("c", "f")
+	must(t, err)
+	again, err := openDataFolder(path, want)
+	must(t, err)
+	if id := again.identity(); id.Version >= identityHardState || id.Peers["c"] != "f" {
+		t.Errorf("a new peer makes it %+v, before the log is as that version has it", id)
 	}
 	must(t, d.keep())
 	raw, err := os.ReadFile(file)

@@ -59,8 +59,8 @@ func (c *Controller) openStores() (*stores, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	votes, err := openVotes(b, c.folder.identity().Version < identityHardState, c.disk.hold)
-	if err == nil && !votes.older {
-		err = c.folder.keep()
+	if err == nil {
+		err = c.folder.keep() // before raft runs: an earlier program would believe what it finds of its own
 	}
 	if err == nil {
 		err = syncFolder(c.cfg.DataDir) // bbolt never syncs the folder its file is made in
@@ -161,8 +161,20 @@ func newRaft(config *raft.Config, fsm raft.FSM, s *stores, transport raft.Transp
 	return raft.NewRaft(config, fsm, s.log, s.votes, s.snapshots, transport)
 }
 
-// bootstrap writes the initial configuration into an empty log. All members do so with the same content.
+// bootstrap writes the initial configuration into an empty log. All members do so with the same content. Raft writes the term first,
+// and takes a store with a term for one that has all: where a crash or a full disk came in between, the term is forgotten again.
 func (c *Controller) bootstrap(config *raft.Config, s *stores, transport raft.Transport) error {
+	last, err := s.log.LastIndex()
+	if err != nil {
+		return fmt.Errorf("data folder %s: %w", c.cfg.DataDir, err)
+	}
+	snapshots, err := s.snapshots.List()
+	if err != nil {
+		return fmt.Errorf("data folder %s: %w", c.cfg.DataDir, err)
+	}
+	if last == 0 && len(snapshots) == 0 {
+		s.votes.forgetBootstrap()
+	}
 	has, err := raft.HasExistingState(s.log, s.votes, s.snapshots)
 	if err != nil {
 		return fmt.Errorf("data folder %s: %w", c.cfg.DataDir, err)

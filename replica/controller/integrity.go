@@ -51,7 +51,7 @@ func (c *Controller) checkLogFile(path string) error {
 	if need := int64(meta.pages) * meta.pageSize; info.Size() < need {
 		return fmt.Errorf("%s is truncated: it has %d bytes and needs %d; %s", path, info.Size(), need, howToReplace)
 	}
-	return checkBoltPages(path, f, info.Size())
+	return checkBoltPages(path, f, info.Size(), formed)
 }
 
 // Layout of a bbolt meta page: a 16-byte page header, then magic, version, page size, flags (4 bytes each), root bucket
@@ -69,9 +69,10 @@ type boltMeta struct {
 	transaction uint64
 }
 
-// readBoltMeta finds the newest valid meta page: a crash can leave one of the two invalid.
+// readBoltMeta finds the newest valid meta page: a crash can leave one of the two invalid, half old and half new. One that a single
+// wrong bit makes invalid was whole once, and bbolt would go back by a transaction, and with it by entries and votes.
 func readBoltMeta(f io.ReaderAt, size int64) (boltMeta, error) {
-	var newest boltMeta
+	var newest, spoiled boltMeta
 	for _, pageSize := range []int64{4096, 8192, 16384, 32768, 65536, 1024, 2048} {
 		for page := int64(0); page < 2; page++ {
 			var b [boltMetaBytes]byte
@@ -81,17 +82,16 @@ func readBoltMeta(f io.ReaderAt, size int64) (boltMeta, error) {
 				}
 				continue
 			}
-			sum := fnv.New64a()
-			sum.Write(b[:56])
-			if binary.LittleEndian.Uint32(b[0:]) != boltMagic || binary.LittleEndian.Uint64(b[56:]) != sum.Sum64() || int64(binary.LittleEndian.Uint32(b[8:])) != pageSize {
-				continue
-			}
-			m := boltMeta{pageSize: pageSize, root: binary.LittleEndian.Uint64(b[16:]), pages: binary.LittleEndian.Uint64(b[40:]), transaction: binary.LittleEndian.Uint64(b[48:])}
-			if newest.pages == 0 || m.transaction > newest.transaction {
-				newest = m
+			if m, ok := parseBoltMeta(b[:], pageSize); !ok {
+				spoiled = later(spoiled, unspoil(b[:], pageSize))
+			} else {
+				newest = later(newest, m)
 			}
 		}
-		if newest.pages > 0 {
+		switch {
+		case newest.pages > 0 && spoiled.transaction > newest.transaction:
+			return boltMeta{}, errors.New("the newer of its two meta pages has a wrong bit")
+		case newest.pages > 0:
 			return newest, nil
 		}
 	}
@@ -101,8 +101,38 @@ func readBoltMeta(f io.ReaderAt, size int64) (boltMeta, error) {
 	return boltMeta{}, errors.New("neither of its two meta pages is valid")
 }
 
-// checkBoltPages walks all pages. bolt panics on some kinds of damage; that is an error here like any other.
-func checkBoltPages(path string, f io.ReaderAt, size int64) (err error) {
+func parseBoltMeta(b []byte, pageSize int64) (m boltMeta, ok bool) {
+	sum := fnv.New64a()
+	sum.Write(b[:56])
+	if binary.LittleEndian.Uint32(b[0:]) != boltMagic || binary.LittleEndian.Uint64(b[56:]) != sum.Sum64() || int64(binary.LittleEndian.Uint32(b[8:])) != pageSize {
+		return boltMeta{}, false
+	}
+	return boltMeta{pageSize: pageSize, root: binary.LittleEndian.Uint64(b[16:]), pages: binary.LittleEndian.Uint64(b[40:]), transaction: binary.LittleEndian.Uint64(b[48:])}, true
+}
+
+func later(a, b boltMeta) boltMeta {
+	if a.pages == 0 || b.pages > 0 && b.transaction > a.transaction {
+		return b
+	}
+	return a
+}
+
+// unspoil gives the meta page that b would be with one bit changed; the zero value if there is none. b is as it was afterwards.
+func unspoil(b []byte, pageSize int64) boltMeta {
+	for bit := range 8 * len(b) {
+		b[bit/8] ^= 1 << (bit % 8)
+		m, ok := parseBoltMeta(b, pageSize)
+		b[bit/8] ^= 1 << (bit % 8)
+		if ok {
+			return m
+		}
+	}
+	return boltMeta{}
+}
+
+// checkBoltPages walks all pages. bolt panics on some kinds of damage; that is an error here like any other. The file of
+// a formed shard has both of raft-boltdb's buckets.
+func checkBoltPages(path string, f io.ReaderAt, size int64, formed bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s is corrupt (%v); %s", path, p, howToReplace)
@@ -128,6 +158,11 @@ func checkBoltPages(path string, f io.ReaderAt, size int64) (err error) {
 		for e := range tx.Check() { // drained: the checker blocks otherwise
 			if first == nil {
 				first = fmt.Errorf("%s is corrupt (%w); %s", path, e, howToReplace)
+			}
+		}
+		for _, name := range []string{"logs", "conf"} {
+			if first == nil && formed && tx.Bucket([]byte(name)) == nil {
+				first = fmt.Errorf("%s is corrupt (its part %q is gone); %s", path, name, howToReplace)
 			}
 		}
 		return first

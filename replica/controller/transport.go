@@ -11,9 +11,11 @@ import (
 // errSilenced is what raft's outgoing messages meet while the disk is not ok (guard G7).
 var errSilenced = errors.New("this node's disk is not ok: its raft messages are held back")
 
+var errLaterTerm = errors.New("a message of a term carries what came of a later one: its sender leads no more")
+
 var errNotLeader = errors.New("only the leader that a node follows may tell it to stand for election")
 
-// raftTransport is raft's NetworkTransport with three guards:
+// raftTransport is raft's NetworkTransport with four guards:
 //   - G1: it takes no heartbeat handler, so heartbeats go through raft's main loop like everything else. The fast path
 //     changes the term beside the main loop and can make replicas diverge (hashicorp/raft#695).
 //   - G5: a snapshot that ends at or before what is committed here is answered "installed" without being installed: a late
@@ -21,6 +23,7 @@ var errNotLeader = errors.New("only the leader that a node follows may tell it t
 //   - G7: while the disk is full or stalled nothing goes out, so that the others elect a leader, but a leader's word to one of
 //     them to do so at once (see successor.go), which nobody else may say; and no pre-vote is granted on a disk that would not
 //     take the vote.
+//   - G15: entries and snapshots of a later term than their message are refused.
 //
 // And one mend: raft backs off from a follower that is unreachable or can't store by up to 10 s, without interruption, and
 // goes on waiting after the follower is well again. Here a replication message is tried again as long as this node leads, so raft sees no failures.
@@ -51,7 +54,7 @@ func (t *raftTransport) relay(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case rpc := <-inner:
-			if t.answerLateSnapshot(rpc) || t.refusePreVote(rpc) || t.disobeys(rpc) {
+			if t.answerLateSnapshot(rpc) || t.refusePreVote(rpc) || t.disobeys(rpc) || refuseLaterTerm(rpc) {
 				continue
 			}
 			if _, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
@@ -88,6 +91,30 @@ func (t *raftTransport) answerLateSnapshot(rpc raft.RPC) bool {
 	}()
 	t.g.c.metrics.lateSnapshots.Inc()
 	t.g.c.log.Info("refused a late snapshot", "snapshot_index", request.LastLogIndex, "commit_index", r.CommitIndex())
+	return true
+}
+
+// refuseLaterTerm is guard G15. It turns away entries, or a snapshot, of a later term than the message. A deposed leader's replicator may send them: it
+// reads log and snapshots beside raft's main loop, and with them what the next leader made of them. Raft would store them before it
+// has heard of their term, and no restart could tell that from a term that was lost (see hardState.check).
+func refuseLaterTerm(rpc raft.RPC) bool {
+	switch request := rpc.Command.(type) {
+	case *raft.AppendEntriesRequest:
+		if n := len(request.Entries); n == 0 || request.Entries[n-1].Term <= request.Term { // terms only grow
+			return false
+		}
+		rpc.Respond(nil, errLaterTerm)
+	case *raft.InstallSnapshotRequest:
+		if request.LastLogTerm <= request.Term {
+			return false
+		}
+		go func() { // one for each such connection; ends with it
+			_, _ = io.Copy(io.Discard, rpc.Reader)
+			rpc.Respond(nil, errLaterTerm)
+		}()
+	default:
+		return false
+	}
 	return true
 }
 

@@ -58,30 +58,38 @@ func decodeHardState(record []byte) (hardState, error) {
 	return h, nil
 }
 
-// readHardState reads what the store holds; older: it was written by a program that kept term and vote apart, without a checksum.
-// In a store that holds neither, everything is zero.
+// readHardState reads what the store holds; everything is zero in one that holds nothing. older: programs that kept term and vote
+// apart, without a checksum, may have written to it, also after one that did not: what is later counts.
 func readHardState(store raft.StableStore, older bool) (hardState, error) {
-	record, err := store.Get(keyHardState)
-	switch {
-	case err == nil:
-		return decodeHardState(record)
-	case err.Error() != errKeyNotFound.Error():
-		return hardState{}, err
-	case !older:
-		return hardState{}, nil
-	}
 	var h hardState
-	if h.term, err = store.GetUint64(keyTerm); err != nil && err.Error() != errKeyNotFound.Error() {
+	record, err := store.Get(keyHardState)
+	if err == nil {
+		h, err = decodeHardState(record)
+	}
+	if unless(err, errKeyNotFound) != nil || !older {
+		return h, unless(err, errKeyNotFound)
+	}
+	term, err := store.GetUint64(keyTerm)
+	if unless(err, errKeyNotFound) != nil {
 		return hardState{}, err
 	}
 	vote, err := store.Get(keyVoteUnchecked)
-	if err != nil && err.Error() != errKeyNotFound.Error() {
+	if unless(err, errKeyNotFound) != nil {
 		return hardState{}, err
 	}
-	if len(vote) >= 8 {
+	h.term = max(h.term, term)
+	if len(vote) > 8 && binary.BigEndian.Uint64(vote) > h.voteTerm {
 		h.voteTerm, h.candidate = binary.BigEndian.Uint64(vote), vote[8:]
 	}
 	return h, nil
+}
+
+// unless is err unless it says the same as the other: stores tell by the text that a key is not there, as raft compares it.
+func unless(err, other error) error {
+	if err != nil && err.Error() == other.Error() {
+		return nil
+	}
+	return err
 }
 
 // check holds the state against the last entry of the log, or of the snapshot if that ends later: no entry is stored before its
@@ -107,7 +115,6 @@ func (h hardState) check(lastTerm uint64) error {
 type voteStore struct {
 	store raft.StableStore
 	gate  func(write func() error) error // runs write until it succeeds; an error only when the node is closing
-	older bool                           // what an older program wrote could not be written anew: set once by openVotes
 
 	mu     sync.Mutex
 	stored hardState // what the store holds
@@ -115,18 +122,28 @@ type voteStore struct {
 	isHeld bool      // there is such a vote
 }
 
-// openVotes reads the store. A state that an older program wrote (see readHardState) is written anew, so that from then on
-// nothing else is believed; a full disk keeps no node from starting for want of that.
+// openVotes reads the store. A state that an older program wrote (see readHardState) is written anew; once the folder's identity
+// says so, too, nothing else is believed.
 func openVotes(store raft.StableStore, older bool, gate func(write func() error) error) (*voteStore, error) {
 	h, err := readHardState(store, older)
 	if err != nil {
 		return nil, err
 	}
-	v := &voteStore{store: store, gate: gate, stored: h}
 	if older && h.term > 0 {
-		v.older = store.Set(keyHardState, h.encode()) != nil
+		if err := store.Set(keyHardState, h.encode()); err != nil {
+			return nil, fmt.Errorf("term and vote could not be written in this version's form: %w", err)
+		}
 	}
-	return v, nil
+	return &voteStore{store: store, gate: gate, stored: h}, nil
+}
+
+// forgetBootstrap forgets the term that raft begins with, if nothing more was ever stored.
+func (v *voteStore) forgetBootstrap() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.stored.term == 1 && v.stored.candidate == nil {
+		v.stored = hardState{}
+	}
 }
 
 // write returns when the state is stored, and never if the node closes first.

@@ -125,7 +125,43 @@ func TestHardStateOfOlderPrograms(t *testing.T) {
 	s.mustPut("k", "v")
 	h := s.hardState()
 	s.stop(0)
-	identity := filepath.Join(s.folders[0], identityFile)
+	identity, file := filepath.Join(s.folders[0], identityFile), filepath.Join(s.folders[0], logFile)
+	makeOlder(t, identity)
+	b, err := raftboltdb.New(raftboltdb.Options{Path: file})
+	must(t, err)
+	must(t, b.SetUint64(keyTerm, h.term))
+	must(t, b.Set(keyVoteUnchecked, append(binary.BigEndian.AppendUint64(nil, h.voteTerm), h.candidate...)))
+	must(t, b.Close())
+	removeKey(t, file, keyHardState)
+
+	// Where the new version can't be written down, raft does not run: an earlier program would find what raft has left behind by then.
+	inTheWay := filepath.Join(identity+".tmp", "in the way")
+	must(t, os.MkdirAll(inTheWay, 0o700))
+	l := s.listen("127.0.0.1:0")
+	if c, err := Open(s.config(0), l); err == nil || !strings.Contains(err.Error(), identityFile) {
+		s.nodes[0] = c
+		t.Fatalf("opened: %v", err)
+	}
+	must(t, l.Close())
+	must(t, os.RemoveAll(identity+".tmp"))
+
+	s.start(0)
+	s.leader()
+	s.mustPut("k", "w")
+	if got := s.hardState(); got.term <= h.term || got.voteTerm <= h.voteTerm {
+		t.Errorf("after terms %+v came %+v", h, got)
+	}
+	s.stop(0)
+	if raw, err := os.ReadFile(identity); err != nil || !strings.Contains(string(raw), `"version": 3`) {
+		t.Errorf("identity is %s, %v", raw, err)
+	}
+	removeKey(t, file, keyHardState)
+	s.mustRefuse(0, "the stored term is 0", howToReplace)
+}
+
+// makeOlder makes an identity file one of version 2.
+func makeOlder(t *testing.T, identity string) {
+	t.Helper()
 	raw, err := os.ReadFile(identity)
 	must(t, err)
 	var id folderIdentity
@@ -136,24 +172,54 @@ func TestHardStateOfOlderPrograms(t *testing.T) {
 	raw, err = json.Marshal(id)
 	must(t, err)
 	must(t, os.WriteFile(identity, raw, 0o600))
-	file := filepath.Join(s.folders[0], logFile)
-	b, err := raftboltdb.New(raftboltdb.Options{Path: file})
-	must(t, err)
-	must(t, b.SetUint64(keyTerm, h.term))
-	must(t, b.Set(keyVoteUnchecked, append(binary.BigEndian.AppendUint64(nil, h.voteTerm), h.candidate...)))
-	must(t, b.Close())
-	removeKey(t, file, keyHardState)
+}
 
+// TestHardStateOfTwoPrograms: until the folder is of the new version, an older program may go on with it in between.
+func TestHardStateOfTwoPrograms(t *testing.T) {
+	at := func(term, voteTerm uint64, candidate string) hardState {
+		return hardState{term: term, voteTerm: voteTerm, candidate: []byte(candidate)}
+	}
+	for name, c := range map[string]struct{ record, apart, want hardState }{
+		"older went on":        {at(7, 7, "A"), at(9, 9, "B"), at(9, 9, "B")},
+		"older heard a term":   {at(7, 7, "A"), at(9, 7, "A"), at(9, 7, "A")},
+		"newer went on":        {at(9, 9, "B"), at(7, 7, "A"), at(9, 9, "B")},
+		"newer heard a term":   {at(9, 7, "A"), at(7, 7, "A"), at(9, 7, "A")},
+		"older voted in newer": {at(9, 7, "A"), at(9, 9, "B"), at(9, 9, "B")},
+	} {
+		b, err := raftboltdb.New(raftboltdb.Options{Path: filepath.Join(t.TempDir(), logFile)})
+		must(t, err)
+		must(t, b.Set(keyHardState, c.record.encode()))
+		must(t, b.SetUint64(keyTerm, c.apart.term))
+		must(t, b.Set(keyVoteUnchecked, append(binary.BigEndian.AppendUint64(nil, c.apart.voteTerm), c.apart.candidate...)))
+		for older, want := range map[bool]hardState{true: c.want, false: c.record} {
+			if got, err := readHardState(b, older); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, older %t: %+v, %v, want %+v", name, older, got, err, want)
+			}
+		}
+		must(t, b.Close())
+	}
+}
+
+// TestBootstrapCutShort: a crash, or a full disk, between the first term and the first entry; the node must still come to know the
+// shard's members.
+func TestBootstrapCutShort(t *testing.T) {
+	s := newTestShard(t, 1, nil)
+	s.leader()
+	s.stop(0)
+	file := filepath.Join(s.folders[0], logFile)
+	db, err := bolt.Open(file, 0o600, nil)
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error {
+		if err := tx.DeleteBucket([]byte("logs")); err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket([]byte("logs")); err != nil {
+			return err
+		}
+		return tx.Bucket([]byte("conf")).Put(keyHardState, hardState{term: 1}.encode())
+	}))
+	must(t, db.Close())
 	s.start(0)
 	s.leader()
-	s.mustPut("k", "w")
-	if got := s.hardState(); got.term <= h.term || got.voteTerm <= h.voteTerm {
-		t.Errorf("after terms %+v came %+v", h, got)
-	}
-	s.stop(0)
-	if raw, err = os.ReadFile(identity); err != nil || !strings.Contains(string(raw), `"version": 3`) {
-		t.Errorf("identity is %s, %v", raw, err)
-	}
-	removeKey(t, file, keyHardState)
-	s.mustRefuse(0, "the stored term is 0", howToReplace)
+	s.mustPut("k", "v")
 }

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/kvorum/kvorum/internal/wasmbuild/wasm"
 )
@@ -49,9 +50,7 @@ func Packages() []string { return []string{node, client} }
 func All(ctx context.Context, c Config) (Programs, error) {
 	sum := sha256.New()
 	one := func(pkg string) ([]byte, error) {
-		if c.Say != nil {
-			c.Say("building %s for the machines (the first time takes a minute)", pkg)
-		}
+		defer c.While("building %s for the machines (the first time takes a minute)", pkg)()
 		b, err := Program(ctx, c, pkg)
 		sum.Write(b)
 		return b, err
@@ -66,6 +65,18 @@ func All(ctx context.Context, c Config) (Programs, error) {
 	}
 	p.Hash = hex.EncodeToString(sum.Sum(nil))
 	return p, nil
+}
+
+// moment is how long something may take before anybody is told.
+const moment = 2 * time.Second
+
+// While says what is being done if it takes longer than a moment; call done at its end.
+func (c Config) While(format string, args ...any) (done func()) {
+	if c.Say == nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(moment, func() { c.Say(format, args...) })
+	return func() { timer.Stop() }
 }
 
 // edit replaces one piece of a toolchain file.
@@ -158,13 +169,9 @@ func (c Config) toolchain(ctx context.Context) (map[string]string, error) {
 		return nil, fmt.Errorf("find the toolchain: %w", err)
 	}
 	goroot := strings.TrimSpace(string(out))
-	work := c.Work
-	if work == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no cache folder: %w", err)
-		}
-		work = filepath.Join(cache, "kvorum", "wasmbuild")
+	work, err := c.work()
+	if err != nil {
+		return nil, err
 	}
 	overlay := map[string]string{}
 	for name, edits := range toolchainEdits() {
@@ -188,6 +195,18 @@ func (c Config) toolchain(ctx context.Context) (map[string]string, error) {
 		overlay[original] = changed
 	}
 	return overlay, nil
+}
+
+// work is the folder that Work stands for.
+func (c Config) work() (string, error) {
+	if c.Work != "" {
+		return c.Work, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache folder: %w", err)
+	}
+	return filepath.Join(cache, "kvorum", "wasmbuild"), nil
 }
 
 // writeOnce writes the file unless it is there: its folder's name is its hash.

@@ -6,7 +6,7 @@ import "math/rand/v2"
 type Plan struct {
 	KeepAll  float64 // chance that everything pending reaches the platter
 	KeepNone float64 // chance that nothing does
-	Subset   float64 // otherwise: chance of a random subset in place of a prefix
+	Subset   float64 // otherwise: chance of a random subset in place of a prefix; in half of these the last is among it
 	Torn     float64 // chance that the last write that arrives does so only in part, by sectors
 	Garbage  float64 // chance that a torn sector holds neither old nor new bytes
 	Names    bool    // pending names are lost too; otherwise they all arrive
@@ -81,8 +81,9 @@ func (n *node) keepSome(p Plan, draw *rand.Rand, l *Loss) (lost int) {
 		return len(n.pending)
 	}
 	if draw.Float64() < p.Subset {
-		for _, c := range n.pending {
-			if draw.IntN(2) == 0 {
+		sure := len(n.pending) - draw.IntN(2) // what was written last often names what went before
+		for i, c := range n.pending {
+			if i != sure && draw.IntN(2) == 0 {
 				lost++
 				continue
 			}

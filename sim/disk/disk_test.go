@@ -227,6 +227,30 @@ func TestWritesTearAtSectors(t *testing.T) {
 	}
 }
 
+// TestSubsetsArrive: in any order, and often with the last write among them, which is what names the others.
+func TestSubsetsArrive(t *testing.T) {
+	const seeds = 400
+	last, first := 0, 0
+	for seed := range uint64(seeds) {
+		d := New()
+		f := write(t, d, "a", "........")
+		syncAll(t, f, folder(d, "/"))
+		for i := range int64(8) {
+			_, _ = f.WriteAt([]byte("x"), i)
+		}
+		d.Crash(Plan{Subset: 1}, rand.New(rand.NewPCG(seed, 1)))
+		switch left := content(d, "a"); {
+		case strings.HasSuffix(left, "x"):
+			last++
+		case strings.HasPrefix(left, "x"):
+			first++
+		}
+	}
+	if last < seeds*6/10 || last > seeds*9/10 || first < seeds/20 {
+		t.Errorf("of %d crashes the last write survives in %d, and the first without it in %d", seeds, last, first)
+	}
+}
+
 func TestAWriteGoesAstray(t *testing.T) {
 	d := New()
 	f := write(t, d, "log", strings.Repeat("a", 1024))

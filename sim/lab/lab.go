@@ -56,9 +56,7 @@ func load(ctx context.Context, c Config, built build.Programs) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Build.Say != nil {
-		c.Build.Say("compiling the machines' programs (the first time takes half a minute)")
-	}
+	defer c.Build.While("compiling the machines' programs (the first time takes half a minute)")()
 	programs, err := sim.Load(ctx, engine, built)
 	if err != nil {
 		return nil, err
