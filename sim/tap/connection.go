@@ -125,11 +125,12 @@ func (c *connection) dialer(d *direction) (int, error) {
 			return 0, err
 		}
 		if c.greeting.kind != kindRaft {
-			c.ignore()
 			return n, nil
 		}
 		c.shard = c.tap.shard(c.greeting.shard)
 		return n, nil
+	case c.greeting.kind != kindRaft: // of these only the answer is looked at
+		return len(d.buf), nil
 	case d.skip > 0:
 		n := int(min(d.skip, int64(len(d.buf))))
 		d.skip -= int64(n)
@@ -189,6 +190,8 @@ func (c *connection) listener(d *direction) (int, error) {
 			return 0, err
 		case !yes:
 			c.tap.reach("handshake refused")
+			c.ignore()
+		case c.greeting.kind != kindRaft:
 			c.ignore()
 		case c.shard == nil || node != c.greeting.to:
 			return 0, fmt.Errorf("%q let a connection to %q in", node, c.greeting.to)

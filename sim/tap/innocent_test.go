@@ -208,3 +208,25 @@ func TestProbesListed(t *testing.T) {
 		}
 	}
 }
+
+// TestTurnedAway: a handshake that is answered with no is counted, whatever the connection was to be for; what follows is not looked at.
+func TestTurnedAway(t *testing.T) {
+	no, yes := handshakeFrame(typeAnswer, text([]byte{3}, "its disk was wiped")), answerBytes("b")
+	for _, c := range []struct {
+		kind   byte
+		answer []byte
+		want   int
+	}{{kindRaft, no, 1}, {kindRaft + 1, no, 1}, {kindRaft + 1, yes, 0}} {
+		p := newPlay(t, nil)
+		p.tap.open(1, 7080)
+		p.tap.Sent(1, false, helloBytes(c.kind, "a", "b"), 0)
+		if c.kind != kindRaft {
+			p.tap.Sent(1, false, []byte("impatient"), 0)
+		}
+		p.tap.Sent(1, true, c.answer, 0)
+		p.tap.Sent(1, true, []byte("and more"), 0)
+		if got := p.tap.Reach()["handshake refused"]; got != c.want || len(p.found) > 0 {
+			t.Errorf("kind %d, answer %q: counted %d times, want %d; found %q", c.kind, c.answer, got, c.want, p.found)
+		}
+	}
+}

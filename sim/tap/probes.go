@@ -120,7 +120,7 @@ func Probes() []Doc {
 		{"follower has to drop a suffix", "entries it acknowledged contradict the leader's"},
 		{"follower has to drop more than it gets", "its log becomes shorter"},
 		{"64 entries or more in one message", "catching up in large batches"},
-		{"handshake refused", "a raft connection was answered with no"},
+		{"handshake refused", "a node turned another away, whose disk or shape is not what it knows"},
 		{"heartbeat", "a message with nothing but the term"},
 		{"heartbeat of a deposed leader", "it does not know yet"},
 		{"index used again in another term", "two leaders put different entries at one index"},

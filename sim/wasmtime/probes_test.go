@@ -22,13 +22,14 @@ import (
 
 var record = flag.String("record", "", "A-B: run these seeds and write down anew which worlds reach which probe")
 
-// world is one of the default swarm, or with these classes of faults alone.
+// world is one of the default swarm, or with these classes of faults alone, or of so many replicas.
 type world struct {
-	Seed   uint64   `json:"seed"`
-	Faults []string `json:"faults,omitempty"`
+	Seed     uint64   `json:"seed"`
+	Faults   []string `json:"faults,omitempty"`
+	Replicas int      `json:"replicas,omitempty"`
 }
 
-func (w world) String() string { return fmt.Sprintf("seed %d %v", w.Seed, w.Faults) }
+func (w world) String() string { return fmt.Sprintf("seed %d %v %d", w.Seed, w.Faults, w.Replicas) }
 
 // mostWorlds is how many are kept for a probe. They are tried one after the other: any change of the program makes another world of a
 // seed, in which the same faults bring about the same things mostly, not always.
@@ -99,7 +100,7 @@ func TestEveryProbeIsReached(t *testing.T) {
 }
 
 func (w world) equal(other world) bool {
-	return w.Seed == other.Seed && slices.Equal(w.Faults, other.Faults)
+	return w.Seed == other.Seed && slices.Equal(w.Faults, other.Faults) && w.Replicas == other.Replicas
 }
 
 // runWorlds runs worlds beside each other and returns the results in their order.
@@ -111,8 +112,9 @@ func runWorlds(t *testing.T, l *lab.Lab, worlds []world) []*sim.Result {
 		free <- struct{}{}
 		all.Go(func() {
 			defer func() { <-free }()
-			r := l.Run(t.Context(), lab.Draw(w.Seed, schedule.Defaults{Classes: w.Faults}), sim.Options{})
+			r := l.Run(t.Context(), lab.Draw(w.Seed, schedule.Defaults{Classes: w.Faults, Replicas: w.Replicas}), sim.Options{})
 			r.History, r.Commits, r.Annotations, r.Report = nil, nil, nil, nil
+			t.Logf("%s: %s, %d writes, %.1f s", w, r.Verdict, r.Writes, r.Wall)
 			results[i] = r
 		})
 	}
@@ -120,8 +122,9 @@ func runWorlds(t *testing.T, l *lab.Lab, worlds []world) []*sim.Result {
 	return results
 }
 
-// recordProbes runs the seeds, and for what they do not reach worlds of detectable faults alone, and writes down for each probe first a
-// world of a small set that reaches all of them together, then others, those in which it was reached most often first.
+// recordProbes runs the seeds, and for what few of these reach some with detectable faults alone and with five replicas, and writes
+// down for each probe first a world of a small set that reaches all of them together, then others, those in which it was reached most
+// often first.
 func recordProbes(t *testing.T, l *lab.Lab, root string) {
 	var from, to uint64
 	if _, err := fmt.Sscanf(*record, "%d-%d", &from, &to); err != nil || from > to {
@@ -131,15 +134,15 @@ func recordProbes(t *testing.T, l *lab.Lab, root string) {
 	for seed := from; seed <= to; seed++ {
 		worlds = append(worlds, world{Seed: seed})
 	}
-	for seed := range uint64(3) {
+	for seed := range (to - from) / 8 {
+		worlds = append(worlds, world{Seed: from + seed, Replicas: 5})
 		for _, id := range sim.ClassesOf(sim.Detectable) {
-			worlds = append(worlds, world{Seed: seed + 1, Faults: []string{id, "kill"}})
+			if seed%9 == 0 {
+				worlds = append(worlds, world{Seed: seed + 1, Faults: []string{id, "kill"}})
+			}
 		}
 	}
 	results := runWorlds(t, l, worlds)
-	for i, r := range results {
-		t.Logf("%s: %s, %d writes", worlds[i], r.Verdict, r.Writes)
-	}
 	raw, err := json.MarshalIndent(choose(worlds, results), "", "  ")
 	if err != nil {
 		t.Fatal(err)
