@@ -26,6 +26,9 @@ func (s *shard) crowned(r *reign) {
 	if votes := s.votesFor(r.leader, r.term); votes < s.quorum() {
 		s.fail("raft-election", "%s leads in term %d with %d votes of %d voters", r.leader, r.term, votes, len(s.voters))
 	}
+	if s.divided(r) {
+		s.tap.reach("vote granted to another than the term's leader")
+	}
 	for term, old := range s.reigns {
 		if term < r.term && !old.deposed {
 			old.deposed = true

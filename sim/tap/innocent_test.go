@@ -209,6 +209,34 @@ func TestProbesListed(t *testing.T) {
 	}
 }
 
+// TestDividedVote: who votes for a candidate that another beats is counted once, whichever comes first, the vote or the leader.
+func TestDividedVote(t *testing.T) {
+	for name, act := range map[string]func(p *play){
+		"vote first": func(p *play) {
+			p.vote("a", "c", 2, 1, 1)
+			p.elect("b", "d", "e", 2, 1, 1)
+			p.send("b", "d", 2, 1, 1, 0, 2)
+		},
+		"leader first": func(p *play) {
+			p.elect("b", "d", "e", 2, 1, 1)
+			p.send("b", "d", 2, 1, 1, 0, 2)
+			p.vote("a", "c", 2, 1, 1)
+		},
+	} {
+		p := newPlay(t, nil)
+		act(p)
+		if n := p.tap.Reach()["vote granted to another than the term's leader"]; n != 1 || len(p.found) > 0 {
+			t.Errorf("%s: counted %d times, found %q", name, n, p.found)
+		}
+	}
+	p := newPlay(t, nil)
+	p.elect("a", "b", "c", 2, 1, 1)
+	p.send("a", "b", 2, 1, 1, 0, 2)
+	if n := p.tap.Reach()["vote granted to another than the term's leader"]; n != 0 {
+		t.Errorf("counted %d times where all voted for the leader", n)
+	}
+}
+
 // TestTurnedAway: a handshake that is answered with no is counted, whatever the connection was to be for; what follows is not looked at.
 func TestTurnedAway(t *testing.T) {
 	no, yes := handshakeFrame(typeAnswer, text([]byte{3}, "its disk was wiped")), answerBytes("b")

@@ -87,6 +87,16 @@ func (s *shard) voted(q *request, a *reply) {
 	s.tap.acknowledged(s, q.to)
 }
 
+// divided: has a voter granted its vote of the term to another than its leader, and than itself? It takes four of them.
+func (s *shard) divided(r *reign) bool {
+	for b := range s.ballots {
+		if b.term == r.term && b.candidate != r.leader && b.candidate != b.voter {
+			return true
+		}
+	}
+	return false
+}
+
 // votesFor counts the voters whose vote of the term the candidate has, as far as they said so. A vote counts on when its voter's
 // disk is lost before the leader speaks.
 func (s *shard) votesFor(candidate string, term uint64) (votes int) {
