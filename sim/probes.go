@@ -1,11 +1,15 @@
 package sim
 
-import "github.com/kvorum/kvorum/sim/tap"
+import (
+	"slices"
+
+	"github.com/kvorum/kvorum/sim/tap"
+)
 
 // Probe is something that must have happened in a campaign, or the campaign did not look where the bugs are.
 type Probe struct {
 	ID, Line string
-	Rare     bool // only faults that must be detected bring it about, which few seeds have
+	Rare     bool // it takes a fault that must be detected, or five replicas, which few seeds have
 }
 
 // Probes that campaigns are judged by.
@@ -14,6 +18,10 @@ const (
 	ProbeInstall = "InstallSnapshot sent"
 	ProbeLoss    = "unsynced data lost"
 )
+
+func rareOnTheWire() []string {
+	return []string{"handshake refused", "vote granted to another than the term's leader"}
+}
 
 // Probes lists all, with a line for people each.
 func Probes() []Probe {
@@ -39,7 +47,7 @@ func Probes() []Probe {
 		{ID: "write whose condition failed", Line: "the key had another revision, was there, or was not"},
 	}
 	for _, p := range tap.Probes() {
-		list = append(list, Probe{ID: p.Name, Line: p.About, Rare: p.Name == "handshake refused"})
+		list = append(list, Probe{ID: p.Name, Line: p.About, Rare: slices.Contains(rareOnTheWire(), p.Name)})
 	}
 	return list
 }
