@@ -142,6 +142,9 @@ func (n *Node) exited(code int, err error) {
 	n.world.nemesis.exitedUnasked(n, code, err)
 }
 
+// handlerPanicked is what a node says when net/http has saved it from a panic.
+const handlerPanicked = "the handler of a request panicked"
+
 // panicked: what it said last is what Go says when a program ends by a panic or a fatal error.
 func (n *Node) panicked() bool {
 	return strings.HasPrefix(n.words, goPanic) || strings.HasPrefix(n.words, goFatal)
@@ -212,6 +215,10 @@ func (n *Node) logged(line []byte) {
 		return
 	}
 	switch entry.Msg {
+	case handlerPanicked:
+		if !n.tainted {
+			n.world.fail("exit", fmt.Sprintf("%s: %s", n.Name, line))
+		}
 	case "entering leader state":
 		n.leads = true
 	case "entering follower state", "entering candidate state":

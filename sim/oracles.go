@@ -11,7 +11,7 @@ type Oracle struct{ ID, Line string }
 // Oracles lists all, with a line for people each.
 func Oracles() []Oracle {
 	list := []Oracle{
-		{"exit", "no process ends unless a fault gives it a reason or it was asked to"},
+		{"exit", "no process ends unless a fault gives it a reason or it was asked to, and none panics, not even in a request's handler"},
 		{"graceful stop", "a node that is asked to stop does so with code 0 within its grace"},
 		{"operations end", "every operation of a client ends within 12 s, the longest timeout of one and some slack"},
 		{"client", "the client's program itself does not fail"},

@@ -39,7 +39,7 @@ func (n *Node) Bury() (ended bool, err error) {
 	return true, nil
 }
 
-// Alarms lists what no node may ever write to its log: that it panicked, or that the race detector found something.
+// Alarms lists what no node may ever write to its log: that it panicked, be it in a request's handler, where net/http goes on, or that the race detector found something.
 func (c *Cluster) Alarms() (alarms []string, err error) {
 	for _, n := range c.Nodes {
 		found, reading := alarmsIn(n.Name, n.LogFile, n.buried)
@@ -62,7 +62,7 @@ func alarmsIn(name, logFile string, busErrors int) (alarms []string, err error) 
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	for _, bad := range []string{"\npanic:", "fatal error:", "WARNING: DATA RACE"} {
+	for _, bad := range []string{"\npanic:", "fatal error:", "WARNING: DATA RACE", "the handler of a request panicked"} {
 		if strings.Contains("\n"+strings.Replace(string(text), busError, "", busErrors), bad) {
 			alarms = append(alarms, fmt.Sprintf("the log of %s holds %q", name, strings.TrimSpace(bad)))
 		}
