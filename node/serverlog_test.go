@@ -21,7 +21,7 @@ func TestHandlerPanicIsTold(t *testing.T) {
 		t.Error("a reply after a panic")
 	}
 	server.Close() // and with it the connection's goroutine, which writes the log before it ends
-	if text := out.String(); !strings.Contains(text, HandlerPanicked) || !strings.Contains(text, "a bug") || !strings.Contains(text, "ERROR") {
+	if text := out.String(); !strings.Contains(text, handlerPanicked) || !strings.Contains(text, "a bug") || !strings.Contains(text, "ERROR") {
 		t.Errorf("the log says %q", text)
 	}
 	out.Reset()

@@ -23,6 +23,16 @@ func (s *testShard) hardState() hardState {
 	return v.stored
 }
 
+// stoppedWithVote is a stopped node that has voted and stored entries, and what it had stored of that.
+func stoppedWithVote(t *testing.T) (*testShard, hardState) {
+	s := newTestShard(t, 1, nil)
+	s.leader()
+	s.mustPut("k", "v")
+	h := s.hardState()
+	s.stop(0)
+	return s, h
+}
+
 func removeKey(t *testing.T, file string, key []byte) {
 	t.Helper()
 	db, err := bolt.Open(file, 0o600, nil)
@@ -70,11 +80,7 @@ func FuzzDecodeHardState(f *testing.F) {
 // TestFlippedBitOfHardState: a node whose stored term or vote has a wrong bit, in its key or in its value, refuses to start. Before
 // the record had a checksum such a node went on with a term or a vote that never was.
 func TestFlippedBitOfHardState(t *testing.T) {
-	s := newTestShard(t, 1, nil)
-	s.leader()
-	s.mustPut("k", "v")
-	h := s.hardState()
-	s.stop(0)
+	s, h := stoppedWithVote(t)
 	file := filepath.Join(s.folders[0], logFile)
 	whole, err := os.ReadFile(file)
 	must(t, err)
@@ -104,10 +110,7 @@ func TestLostHardState(t *testing.T) {
 		"older than the vote": {hardState{term: 50, voteTerm: 51, candidate: []byte("n0")}, "a vote of term 51"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newTestShard(t, 1, nil)
-			s.leader()
-			s.mustPut("k", "v")
-			s.stop(0)
+			s, _ := stoppedWithVote(t)
 			b, err := raftboltdb.New(raftboltdb.Options{Path: filepath.Join(s.folders[0], logFile)})
 			must(t, err)
 			must(t, b.Set(keyHardState, h.state.encode()))
@@ -120,11 +123,7 @@ func TestLostHardState(t *testing.T) {
 // TestHardStateOfOlderPrograms: term and vote that were stored apart are read, and written anew as one record, once; from then on
 // nothing else is believed.
 func TestHardStateOfOlderPrograms(t *testing.T) {
-	s := newTestShard(t, 1, nil)
-	s.leader()
-	s.mustPut("k", "v")
-	h := s.hardState()
-	s.stop(0)
+	s, h := stoppedWithVote(t)
 	identity, file := filepath.Join(s.folders[0], identityFile), filepath.Join(s.folders[0], logFile)
 	makeOlder(t, identity)
 	b, err := raftboltdb.New(raftboltdb.Options{Path: file})

@@ -75,8 +75,16 @@ func (c Config) While(format string, args ...any) (done func()) {
 	if c.Say == nil {
 		return func() {}
 	}
-	timer := time.AfterFunc(moment, func() { c.Say(format, args...) })
-	return func() { timer.Stop() }
+	said := make(chan struct{})
+	timer := time.AfterFunc(moment, func() {
+		defer close(said)
+		c.Say(format, args...)
+	})
+	return func() {
+		if !timer.Stop() {
+			<-said // who told us to say things may go on alone
+		}
+	}
 }
 
 // edit replaces one piece of a toolchain file.
@@ -217,19 +225,7 @@ func writeOnce(name, text string) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return fmt.Errorf("write the changed toolchain source: %w", err)
 	}
-	draft, err := os.CreateTemp(filepath.Dir(name), "making-*")
-	if err != nil {
-		return fmt.Errorf("write the changed toolchain source: %w", err)
-	}
-	defer os.Remove(draft.Name())
-	_, err = draft.WriteString(text)
-	if closing := draft.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(draft.Name(), name)
-	}
-	if err != nil {
+	if err := wasm.WriteFile(name, []byte(text)); err != nil {
 		return fmt.Errorf("write the changed toolchain source: %w", err)
 	}
 	return nil

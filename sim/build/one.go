@@ -5,11 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/kvorum/kvorum/internal/wasmbuild/wasm"
 )
@@ -72,20 +72,8 @@ func readKept(name string) []byte {
 	return b[:n]
 }
 
-// keep writes a program and its SHA-256 in one step: other builds read it.
+// keep writes a program and its SHA-256.
 func keep(name string, program []byte) error {
-	draft, err := os.CreateTemp(filepath.Dir(name), "linking-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(draft.Name())
 	sum := sha256.Sum256(program)
-	_, err = draft.Write(program)
-	if err == nil {
-		_, err = draft.Write(sum[:])
-	}
-	if err := errors.Join(err, draft.Close()); err != nil {
-		return err
-	}
-	return os.Rename(draft.Name(), name)
+	return wasm.WriteFile(name, slices.Concat(program, sum[:]))
 }

@@ -74,7 +74,7 @@ func TestEveryProbeIsReached(t *testing.T) {
 			t.Errorf("%s knows worlds of %q, which is no probe", probesFile(root), id)
 		}
 	}
-	for round := range mostWorlds {
+	for round := 0; round < mostWorlds && len(missing) > 0; round++ {
 		var next []world
 		for id := range missing {
 			if w := known[id]; round < len(w) && !slices.ContainsFunc(next, w[round].equal) {

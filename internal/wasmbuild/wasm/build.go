@@ -100,7 +100,7 @@ func (c Config) flags(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	overlay := filepath.Join(c.Work, hash(c.Overlay)+".overlay.json")
-	if err := writeFile(overlay, b); err != nil {
+	if err := WriteFile(overlay, b); err != nil {
 		return nil, err
 	}
 	return append(flags, "-overlay="+overlay), nil
@@ -120,7 +120,7 @@ func (c Config) writeModfile(ctx context.Context, replaces map[string]string) (s
 	if _, err := os.Stat(base + ".mod"); err == nil {
 		return base + ".mod", nil
 	}
-	if err := writeFile(base+".sum", sum); err != nil {
+	if err := WriteFile(base+".sum", sum); err != nil {
 		return "", err
 	}
 	draft, err := os.CreateTemp(c.Work, "making-*.mod")
@@ -142,8 +142,8 @@ func (c Config) writeModfile(ctx context.Context, replaces map[string]string) (s
 	return base + ".mod", os.Rename(draft.Name(), base+".mod") // last: its presence says that all is there
 }
 
-// writeFile writes in one step: another build may be reading.
-func writeFile(name string, b []byte) error {
+// WriteFile writes in one step: another build may be reading.
+func WriteFile(name string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "making-*")
 	if err != nil {
 		return err
