@@ -36,8 +36,12 @@ func TestExcerptsShowTheViolation(t *testing.T) {
 					continue
 				}
 				seen++
+				last := lastReturned(k.Prefix)
 				if x.unknown {
-					t.Fatalf("seed %d: no order of what came before was found", seed)
+					if shortest(k.Prefix, last) {
+						t.Fatalf("seed %d: no order of what came before was found", seed)
+					}
+					continue
 				}
 				if len(x.operations) > most || (x.note != "") != (len(x.operations) < len(k.History)) {
 					t.Errorf("seed %d: %d operations are drawn of %d: %q", seed, len(x.operations), len(k.History), x.note)
@@ -45,7 +49,6 @@ func TestExcerptsShowTheViolation(t *testing.T) {
 				if len(x.operations) < len(k.Prefix) {
 					cut++
 				}
-				last := lastReturned(k.Prefix)
 				if !slices.ContainsFunc(x.operations, func(o Operation) bool { return o.Return == last.Return && o.String() == last.String() }) {
 					t.Errorf("seed %d: %s is not drawn", seed, last)
 				}

@@ -83,9 +83,9 @@ func readBoltMeta(f io.ReaderAt, size int64) (boltMeta, error) {
 				continue
 			}
 			if m, ok := parseBoltMeta(b[:], pageSize); !ok {
-				spoiled = later(spoiled, unspoil(b[:], pageSize))
+				spoiled = newerMeta(spoiled, unspoil(b[:], pageSize))
 			} else {
-				newest = later(newest, m)
+				newest = newerMeta(newest, m)
 			}
 		}
 		switch {
@@ -110,7 +110,7 @@ func parseBoltMeta(b []byte, pageSize int64) (m boltMeta, ok bool) {
 	return boltMeta{pageSize: pageSize, root: binary.LittleEndian.Uint64(b[16:]), pages: binary.LittleEndian.Uint64(b[40:]), transaction: binary.LittleEndian.Uint64(b[48:])}, true
 }
 
-func later(a, b boltMeta) boltMeta {
+func newerMeta(a, b boltMeta) boltMeta {
 	if a.pages == 0 || b.pages > 0 && b.transaction > a.transaction {
 		return b
 	}
@@ -214,10 +214,6 @@ func (c *Controller) checkLog(path string) error {
 
 // checkHardState checks the term and the vote; snapshot is the term of the newest snapshot.
 func (c *Controller) checkHardState(store raft.StableStore, log *logStore, snapshot uint64) error {
-	h, err := readHardState(store, c.folder.identity().Version < identityHardState)
-	if err != nil {
-		return fmt.Errorf("data folder %s: %s is damaged (%w); %s", c.cfg.DataDir, logFile, err, howToReplace)
-	}
 	last, err := log.LastIndex()
 	if err != nil {
 		return err
@@ -228,7 +224,11 @@ func (c *Controller) checkHardState(store raft.StableStore, log *logStore, snaps
 			return err
 		}
 	}
-	if err := h.check(max(entry.Term, snapshot)); err != nil {
+	h, err := readHardState(store, c.folder.identity().Version < identityHardState)
+	if err == nil {
+		err = h.check(max(entry.Term, snapshot))
+	}
+	if err != nil {
 		return fmt.Errorf("data folder %s: %s is damaged (%w); %s", c.cfg.DataDir, logFile, err, howToReplace)
 	}
 	return nil

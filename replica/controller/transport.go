@@ -85,18 +85,16 @@ func (t *raftTransport) answerLateSnapshot(rpc raft.RPC) bool {
 		return false
 	}
 	term := r.CurrentTerm()
-	go func() { // one for each such connection; ends with it
-		_, _ = io.Copy(io.Discard, rpc.Reader) // the stream must be drained whatever the answer; its end is the sender's business
-		rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, Term: term, Success: request.Term >= term}, nil)
-	}()
+	answerUnread(rpc, &raft.InstallSnapshotResponse{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, Term: term, Success: request.Term >= term}, nil)
 	t.g.c.metrics.lateSnapshots.Inc()
 	t.g.c.log.Info("refused a late snapshot", "snapshot_index", request.LastLogIndex, "commit_index", r.CommitIndex())
 	return true
 }
 
-// refuseLaterTerm is guard G15. It turns away entries, or a snapshot, of a later term than the message. A deposed leader's replicator may send them: it
-// reads log and snapshots beside raft's main loop, and with them what the next leader made of them. Raft would store them before it
-// has heard of their term, and no restart could tell that from a term that was lost (see hardState.check).
+// refuseLaterTerm is guard G15. It turns away entries, or a snapshot, of a later term than the message. A deposed leader's
+// replicator may send them: it reads log and snapshots beside raft's main loop, and with them what the next leader made of them.
+// Raft would store them before it has heard of their term, and no restart could tell that from a term that was lost (see
+// hardState.check).
 func refuseLaterTerm(rpc raft.RPC) bool {
 	switch request := rpc.Command.(type) {
 	case *raft.AppendEntriesRequest:
@@ -108,14 +106,20 @@ func refuseLaterTerm(rpc raft.RPC) bool {
 		if request.LastLogTerm <= request.Term {
 			return false
 		}
-		go func() { // one for each such connection; ends with it
-			_, _ = io.Copy(io.Discard, rpc.Reader)
-			rpc.Respond(nil, errLaterTerm)
-		}()
+		answerUnread(rpc, nil, errLaterTerm)
 	default:
 		return false
 	}
 	return true
+}
+
+// answerUnread answers a message with a snapshot that nobody reads, once the stream has ended: it must be drained whatever the
+// answer, and its end is the sender's business.
+func answerUnread(rpc raft.RPC, response any, err error) {
+	go func() { // one for each such connection; ends with it
+		_, _ = io.Copy(io.Discard, rpc.Reader)
+		rpc.Respond(response, err)
+	}()
 }
 
 func (t *raftTransport) silenced() error {

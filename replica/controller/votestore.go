@@ -34,14 +34,9 @@ type hardState struct {
 
 // encode gives the record: both terms, CRC-32C of all the rest, candidate.
 func (h hardState) encode() []byte {
-	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, h.term), h.voteTerm)
-	b = binary.BigEndian.AppendUint32(b, h.sum())
-	return append(b, h.candidate...)
-}
-
-func (h hardState) sum() uint32 {
 	terms := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, h.term), h.voteTerm)
-	return crc32.Update(crc32.Checksum(terms, castagnoli), castagnoli, h.candidate)
+	sum := crc32.Update(crc32.Checksum(terms, castagnoli), castagnoli, h.candidate)
+	return append(binary.BigEndian.AppendUint32(terms, sum), h.candidate...)
 }
 
 func decodeHardState(record []byte) (hardState, error) {
@@ -52,7 +47,7 @@ func decodeHardState(record []byte) (hardState, error) {
 	if len(record) > 20 {
 		h.candidate = bytes.Clone(record[20:])
 	}
-	if h.sum() != binary.BigEndian.Uint32(record[16:]) {
+	if !bytes.Equal(h.encode(), record) {
 		return hardState{}, errHardState
 	}
 	return h, nil
@@ -66,15 +61,15 @@ func readHardState(store raft.StableStore, older bool) (hardState, error) {
 	if err == nil {
 		h, err = decodeHardState(record)
 	}
-	if unless(err, errKeyNotFound) != nil || !older {
-		return h, unless(err, errKeyNotFound)
+	if err := unlessMissing(err); err != nil || !older {
+		return h, err
 	}
 	term, err := store.GetUint64(keyTerm)
-	if unless(err, errKeyNotFound) != nil {
+	if unlessMissing(err) != nil {
 		return hardState{}, err
 	}
 	vote, err := store.Get(keyVoteUnchecked)
-	if unless(err, errKeyNotFound) != nil {
+	if unlessMissing(err) != nil {
 		return hardState{}, err
 	}
 	h.term = max(h.term, term)
@@ -84,9 +79,9 @@ func readHardState(store raft.StableStore, older bool) (hardState, error) {
 	return h, nil
 }
 
-// unless is err unless it says the same as the other: stores tell by the text that a key is not there, as raft compares it.
-func unless(err, other error) error {
-	if err != nil && err.Error() == other.Error() {
+// unlessMissing is err unless it says that a key is not there: stores tell that by the text, as raft compares it.
+func unlessMissing(err error) error {
+	if err != nil && err.Error() == errKeyNotFound.Error() {
 		return nil
 	}
 	return err
