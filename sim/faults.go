@@ -67,7 +67,7 @@ func ClassesOf(tier Tier) (ids []string) {
 // CommonClasses lists the ids of those tolerated classes that take a leader from its followers, a machine from its memory
 // and cache, or its disk at the worst of times: what the promises of a replicated store are about. Of these most seeds of a swarm have some.
 func CommonClasses() []string {
-	return []string{"crash-on-event", "cut-on-event", "error-on-event", "freeze", "isolate", "kill", "late-connection", "late-snapshot", "left-behind", "partition", "pause-leader", "power", "stall-cut", "stall-on-event", "transfer-cut", "transfer-lag"}
+	return []string{"crash-on-event", "cut-on-event", "error-on-event", "freeze", "isolate", "kill", "late-connection", "late-snapshot", "left-behind", "partition", "pause-leader", "power", "stall-cut", "stall-on-event", "suspend", "transfer-cut", "transfer-lag"}
 }
 
 // LastingClasses lists the ids of those that a node outside the core may keep for good.

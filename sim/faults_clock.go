@@ -87,6 +87,15 @@ func clockFaults() map[string]class {
 			},
 			strike: freeze,
 		},
+		"suspend": {
+			line: "a virtual machine that leads is suspended, as when it moves to another host: it is frozen as by freeze, and when it goes on, still taking itself for a leader, the others do not hear it for a moment, or what they said before it stood still comes only then",
+			tier: Tolerated, lasts: true,
+			draw: func(d *schedule.Drawer) schedule.Fault {
+				after := d.Between(20*time.Millisecond, time.Second) // leases last 200 ms to 1 s
+				return schedule.Fault{On: drawReign(d), Again: d.IntN(3), For: after + d.Between(300*time.Millisecond, 6*time.Second), Amount: time.Duration(after).Seconds(), Mode: d.Of("mute", "late")}
+			},
+			strike: suspend,
+		},
 	}
 }
 
@@ -158,5 +167,36 @@ func freeze(x *nemesis, s *strike) func() {
 			x.world.frozen = append(x.world.frozen, standstill{n.Name, int64(began), int64(x.world.timeline.Now())})
 		}
 		goOn()
+	}
+}
+
+// suspend: the fault's Amount is how many seconds of it come after the freeze. In mode mute what is said to the frozen machine is
+// lost, so that afterwards it hears first what is said most often, heartbeats.
+func suspend(x *nemesis, s *strike) func() {
+	group := hostsOf(s.nodes)
+	goOn := freeze(x, s)
+	var plug func()
+	if s.fault.Mode == "mute" {
+		plug = x.cut(s, x.between(sided(group, "both")))
+	} else {
+		plug = x.clog(s, x.between(sided(group, "in")))
+	}
+	gone := false
+	thaw := func() {
+		if gone {
+			return
+		}
+		gone = true
+		goOn()
+		if s.fault.Mode == "mute" {
+			whole := plug
+			plug = x.cut(s, x.between(sided(group, "out")))
+			whole()
+		}
+	}
+	x.world.timeline.After(time.Duration(s.fault.For)-seconds(s.fault.Amount), thaw)
+	return func() {
+		thaw()
+		plug()
 	}
 }
