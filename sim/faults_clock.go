@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kvorum/kvorum/sim/schedule"
+	"github.com/kvorum/kvorum/sim/vnet"
 )
 
 func seconds(amount float64) time.Duration { return time.Duration(amount * float64(time.Second)) }
@@ -88,11 +89,11 @@ func clockFaults() map[string]class {
 			strike: freeze,
 		},
 		"suspend": {
-			line: "a virtual machine that leads is suspended, as when it moves to another host: it is frozen as by freeze, and when it goes on, still taking itself for a leader, the others do not hear it for a moment, or what they said before it stood still comes only then",
+			line: "a virtual machine that leads is frozen as by freeze, and when it goes on its connections come back one after the other, each when a packet is sent again on it: so it hears old answers, or new heartbeats, before it hears that others lead",
 			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				after := d.Between(20*time.Millisecond, time.Second) // leases last 200 ms to 1 s
-				return schedule.Fault{On: drawReign(d), Again: d.IntN(3), For: after + d.Between(300*time.Millisecond, 6*time.Second), Amount: time.Duration(after).Seconds(), Mode: d.Of("mute", "late")}
+				return schedule.Fault{On: drawReign(d), Again: d.IntN(3), For: after + d.Between(300*time.Millisecond, 6*time.Second), Amount: time.Duration(after).Seconds()}
 			},
 			strike: suspend,
 		},
@@ -170,33 +171,30 @@ func freeze(x *nemesis, s *strike) func() {
 	}
 }
 
-// suspend: the fault's Amount is how many seconds of it come after the freeze. In mode mute what is said to the frozen machine is
-// lost, so that afterwards it hears first what is said most often, heartbeats.
+// suspend: the fault's Amount is how many seconds of it come after the freeze, in which the connections to the other nodes come back.
 func suspend(x *nemesis, s *strike) func() {
-	group := hostsOf(s.nodes)
 	goOn := freeze(x, s)
-	var plug func()
-	if s.fault.Mode == "mute" {
-		plug = x.cut(s, x.between(sided(group, "both")))
-	} else {
-		plug = x.clog(s, x.between(sided(group, "in")))
-	}
-	gone := false
+	var late []*vnet.Held
+	x.pairs(s, func(a, b *vnet.Host) {
+		if b != x.world.crowd {
+			late = append(late, x.world.network.Hold(a, b, 1, s.draw)...)
+		}
+	})
+	after, gone := seconds(s.fault.Amount), false
 	thaw := func() {
-		if gone {
-			return
-		}
-		gone = true
-		goOn()
-		if s.fault.Mode == "mute" {
-			whole := plug
-			plug = x.cut(s, x.between(sided(group, "out")))
-			whole()
+		if !gone {
+			gone = true
+			goOn()
 		}
 	}
-	x.world.timeline.After(time.Duration(s.fault.For)-seconds(s.fault.Amount), thaw)
+	x.world.timeline.After(time.Duration(s.fault.For)-after, func() {
+		thaw()
+		for _, c := range late {
+			x.world.timeline.After(time.Duration(s.draw.Int64N(int64(after)+1)), func() { x.letGo(s, []*vnet.Held{c}) })
+		}
+	})
 	return func() {
 		thaw()
-		plug()
+		x.letGo(s, late)
 	}
 }

@@ -72,19 +72,11 @@ func connectionFaults() map[string]class {
 				return f
 			},
 			strike: func(x *nemesis, s *strike) func() {
-				var letGo []func() int
+				var late []*vnet.Held
 				x.pairs(s, func(a, b *vnet.Host) {
-					letGo = append(letGo, x.world.network.Hold(a, b, s.fault.Amount, s.draw))
+					late = append(late, x.world.network.Hold(a, b, s.fault.Amount, s.draw)...)
 				})
-				return func() {
-					waited := 0
-					for _, end := range letGo {
-						waited += end()
-					}
-					if waited > 0 {
-						x.took(s)
-					}
-				}
+				return func() { x.letGo(s, late) }
 			},
 		},
 		"refuse": {
@@ -95,6 +87,17 @@ func connectionFaults() map[string]class {
 			},
 			strike: refuse,
 		},
+	}
+}
+
+// letGo counts the fault if something had waited.
+func (x *nemesis) letGo(s *strike, late []*vnet.Held) {
+	waited := 0
+	for _, c := range late {
+		waited += c.LetGo()
+	}
+	if waited > 0 {
+		x.took(s)
 	}
 }
 

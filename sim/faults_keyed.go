@@ -13,10 +13,14 @@ import (
 func keyedFaults() map[string]class {
 	return map[string]class{
 		"error-on-event": {
-			line: "a disk fails for a moment (EIO or ENOSPC) from a rare event on, such as a truncation, an installed snapshot or an election",
+			line: "a disk fails for a moment (EIO or ENOSPC) from a rare event on, such as a truncation, an installed snapshot or an election, or a raft message that makes it store something",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
-				return schedule.Fault{On: drawDiskEvent(d), For: d.Between(20*time.Millisecond, 3*time.Second), Mode: d.Of("write", "write", "sync", "read", "space")}
+				on := drawDiskEvent(d)
+				if d.IntN(3) == 0 {
+					on = drawMessage(d) // what a message makes a machine store fails
+				}
+				return schedule.Fault{On: on, For: d.Between(20*time.Millisecond, 3*time.Second), Mode: d.Of("write", "write", "sync", "read", "space")}
 			},
 			strike: func(x *nemesis, s *strike) func() {
 				return x.failCalls(s, func(c disk.Call) (disk.Verdict, bool) { return failsAs(s.fault.Mode, c) })
@@ -172,7 +176,7 @@ func lateSnapshot(x *nemesis, s *strike) func() {
 			if over {
 				return
 			}
-			letGo, gone := x.world.network.Hold(leader.host, s.nodes[0].host, 1, s.draw), false
+			late, gone := x.world.network.Hold(leader.host, s.nodes[0].host, 1, s.draw), false
 			release := func() {
 				if gone {
 					return
@@ -181,9 +185,7 @@ func lateSnapshot(x *nemesis, s *strike) func() {
 				if s.fault.Mode == leaderStops && !over {
 					held = append(held, x.pauseFor(stopsFor, x.ofRole("leader", s.nodes[0].Shard)))
 				}
-				if letGo() > 0 {
-					x.took(s)
-				}
+				x.letGo(s, late)
 			}
 			held = append(held, release)
 			x.world.timeline.After(seconds(s.fault.Amount), release)

@@ -81,12 +81,13 @@ func clockSights() map[string]sight {
 			want(t, len(p.of("s0n1", "beat", begin+200*time.Millisecond, begin+3*time.Second)) == 0, "it beats")
 			want(t, most(list, 3) < 130_000, "a sleep of 100 ms took %d us of its own clock", most(list, 3))
 		}},
-		"suspend": {schedule.Fault{Nodes: one, For: 5 * second, Amount: 2, Mode: "mute"}, func(t *testing.T, p *probed) {
+		"suspend": {schedule.Fault{Nodes: one, For: 5 * second, Amount: 2}, func(t *testing.T, p *probed) {
 			list := p.of("s0n1", "beat", 0, p.now())
 			want(t, near(last(list).at-mono(last(list))-(list[0].at-mono(list[0])), 3*time.Second), "the monotonic clock lost %s, want 3s", last(list).at-mono(last(list)))
 			want(t, len(p.of("s0n1", "beat", begin+200*time.Millisecond, begin+3*time.Second)) == 0, "it beats")
 			want(t, len(p.of("s0n1", "beat", begin+3*time.Second, begin+5*time.Second)) > 10, "it does not go on before the end")
-			apart("01", "12")(t, p)
+			pings := p.of("s0n1", "ping", begin+3*time.Second, begin+5*time.Second)
+			want(t, count(pings, "<nil>") > 0 && count(pings, "<nil>") < len(pings), "%d of %d pings failed while its connections came back", len(pings)-count(pings, "<nil>"), len(pings))
 		}},
 	}
 }

@@ -149,27 +149,41 @@ func (n *Network) Forget(a, b *Host, chance float64, draw *rand.Rand) (forgotten
 	return forgotten
 }
 
-// Hold keeps what connections between a and b carry, in either direction, until letGo; connections made later go on, and
-// overtake. Each is held with the given chance. letGo returns how many packets had waited. It delivers all of them at once, also
-// those of connections that a side has given up meanwhile: so messages arrive that nobody remembers sending.
-func (n *Network) Hold(a, b *Host, chance float64, draw *rand.Rand) (letGo func() (waited int)) {
-	var streams []*stream
+// Hold keeps what connections between a and b carry, in either direction, until it is let go, each with the given chance;
+// connections made later go on, and overtake.
+func (n *Network) Hold(a, b *Host, chance float64, draw *rand.Rand) (list []*Held) {
 	for _, e := range a.sortedEnds() {
 		if e.peerHost != b || e.broken != 0 || e.peer == nil || draw.Float64() >= chance {
 			continue
 		}
-		for _, s := range []*stream{e.out, e.peer.out} {
+		h := &Held{timeline: n.timeline, streams: [2]*stream{e.out, e.peer.out}}
+		for _, s := range h.streams {
 			s.held++
-			streams = append(streams, s)
+		}
+		list = append(list, h)
+	}
+	return list
+}
+
+// Held is a connection that is held.
+type Held struct {
+	timeline *timeline.Timeline
+	streams  [2]*stream
+	over     bool
+}
+
+// LetGo returns how many packets had waited; none if it was let go before. It delivers all of them at once, also those of a
+// connection that a side has given up meanwhile: so messages arrive that nobody remembers sending.
+func (h *Held) LetGo() (waited int) {
+	if h.over {
+		return 0
+	}
+	h.over = true
+	for _, s := range h.streams {
+		if s.held--; s.held == 0 && len(s.queue) > 0 {
+			waited += len(s.queue)
+			s.schedule(h.timeline.Now())
 		}
 	}
-	return func() (waited int) {
-		for _, s := range streams {
-			if s.held--; s.held == 0 && len(s.queue) > 0 {
-				waited += len(s.queue)
-				s.schedule(n.timeline.Now())
-			}
-		}
-		return waited
-	}
+	return waited
 }

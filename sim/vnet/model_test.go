@@ -160,8 +160,14 @@ func lostReset(c *connection) {
 func TestHeld(t *testing.T) {
 	for _, givenUp := range []bool{false, true} {
 		c := connect(t)
-		letGo := c.network.Hold(c.a, c.b, 1, rand.New(rand.NewPCG(1, 1)))
-		again := c.network.Hold(c.a, c.b, 1, rand.New(rand.NewPCG(1, 1))) // by another fault
+		hold := func() *Held {
+			list := c.network.Hold(c.a, c.b, 1, rand.New(rand.NewPCG(1, 1)))
+			if len(list) != 1 {
+				t.Fatalf("%d connections are held", len(list))
+			}
+			return list[0]
+		}
+		one, another := hold(), hold() // by two faults
 		c.write(0, 10)
 		if givenUp {
 			c.near.Close(c.line.Now())
@@ -173,13 +179,16 @@ func TestHeld(t *testing.T) {
 			}
 		}
 		c.read(0, 10)
-		waited := letGo()
+		waited := one.LetGo()
 		c.run(time.Second)
 		c.read(0, 10)
 		if len(c.got[0]) != 0 || waited != 0 {
 			t.Errorf("%d bytes arrived while the connection was held", len(c.got[0]))
 		}
-		if waited := again(); waited == 0 {
+		if again := one.LetGo(); again != 0 {
+			t.Error("it was let go twice")
+		}
+		if waited := another.LetGo(); waited == 0 {
 			t.Error("nothing waited")
 		}
 		c.run(time.Second)
