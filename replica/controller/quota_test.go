@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvorum/kvorum/store"
 	"github.com/kvorum/kvorum/wire"
@@ -59,6 +60,7 @@ func TestQuotaHoldsInBursts(t *testing.T) {
 				cfg.MemoryQuota = quota
 				cfg.Tuning.BatchesInFlight, cfg.Tuning.BatchBytes = 8, 512<<10
 				cfg.Tuning.LogCacheBytes = 256 << 10
+				cfg.Tuning.ProposalTimeout = time.Minute // the whole burst is stored in it, on a slow machine too
 			})
 			c := s.nodes[0]
 			value := strings.Repeat("x", size)
