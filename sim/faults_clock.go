@@ -89,11 +89,11 @@ func clockFaults() map[string]class {
 			strike: freeze,
 		},
 		"suspend": {
-			line: "a virtual machine that leads is frozen as by freeze, and when it goes on its connections come back one after the other, each when a packet is sent again on it: so it hears old answers, or new heartbeats, before it hears that others lead",
+			line: "a virtual machine that leads is frozen as by freeze and cut off, and when it goes on its connections come back one after the other, each when a packet is sent again on it: so it hears old answers, or new heartbeats, before it hears that others lead",
 			tier: Tolerated, lasts: true,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				after := d.Between(20*time.Millisecond, time.Second) // leases last 200 ms to 1 s
-				return schedule.Fault{On: drawReign(d), Again: d.IntN(3), For: after + d.Between(300*time.Millisecond, 6*time.Second), Amount: time.Duration(after).Seconds()}
+				return schedule.Fault{On: drawReign(d), Again: d.IntN(4), For: after + d.Between(300*time.Millisecond, 6*time.Second), Amount: time.Duration(after).Seconds()}
 			},
 			strike: suspend,
 		},
@@ -174,6 +174,7 @@ func freeze(x *nemesis, s *strike) func() {
 // suspend: the fault's Amount is how many seconds of it come after the freeze, in which the connections to the other nodes come back.
 func suspend(x *nemesis, s *strike) func() {
 	goOn := freeze(x, s)
+	plug := x.cut(s, x.between(sided(hostsOf(s.nodes), "both"))) // nor does anybody get a new connection to it
 	var late []*vnet.Held
 	x.pairs(s, func(a, b *vnet.Host) {
 		if b != x.world.crowd {
@@ -184,6 +185,7 @@ func suspend(x *nemesis, s *strike) func() {
 	thaw := func() {
 		if !gone {
 			gone = true
+			plug()
 			goOn()
 		}
 	}

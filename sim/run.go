@@ -135,7 +135,7 @@ func (w *World) live() {
 	w.watchStepDown()
 	w.watchDigests()
 	c := w.Crowd
-	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-seed", fmt.Sprint(w.Seed),
+	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-bound", fmt.Sprint(c.Bound), "-seed", fmt.Sprint(w.Seed),
 		"-pause", time.Duration(c.Pause).String(), "-keys", fmt.Sprint(c.Keys), "-value-bytes", fmt.Sprint(c.ValueBytes),
 		"-operations", fmt.Sprint(c.Operations), "-rate", fmt.Sprint(c.Rate), "-beat", time.Duration(c.Beat).String(), "-for", time.Duration(w.Duration).String())
 	crowd.machine.Remains = w.remains

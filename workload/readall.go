@@ -36,7 +36,7 @@ func ReadAll(ctx context.Context, c Config, r Recorder) error {
 // any of the endpoints.
 func WriteAll(ctx context.Context, c Config, r Recorder) error {
 	c.fillDefaults()
-	p, err := newPerson(c, c.First, r)
+	p, err := newPerson(c, c.First, false, r)
 	if err != nil {
 		return err
 	}

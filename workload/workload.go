@@ -19,9 +19,13 @@ import (
 
 // Config of a crowd. Endpoints is needed.
 type Config struct {
-	Seed      uint64
-	Clients   int      // concurrent ones, each with one operation at a time; default 8
-	First     int      // number of the first client: crowds of one history must not share numbers
+	Seed    uint64
+	Clients int // concurrent ones, each with one operation at a time; default 8
+	First   int // number of the first client: crowds of one history must not share numbers
+	// Bound is how many more clients there are, numbered after the others, each bound to one endpoint. They mostly read, a few times
+	// a second, and soon give up. Others leave a node that hangs; of these one asks it again and again, so that somebody has just
+	// asked when it goes on.
+	Bound     int
 	Endpoints []string // base URLs; each client prefers another
 	Keys      []string // default DefaultKeys
 	// Pause is the mean time between a client's operations, drawn anew each time. Default 50 ms.
@@ -100,8 +104,8 @@ func Run(ctx context.Context, c Config, r Recorder) error {
 		budget = &atomic.Int64{}
 		budget.Store(c.Operations)
 	}
-	for i := range c.Clients {
-		p, err := newPerson(c, c.First+i, r)
+	for i := range c.Clients + c.Bound {
+		p, err := newPerson(c, c.First+i, i >= c.Clients, r)
 		if err != nil {
 			return err
 		}
@@ -122,6 +126,7 @@ const growIn = 6
 type person struct {
 	Config
 	number   int
+	isBound  bool // see Config.Bound
 	recorder Recorder
 	budget   *atomic.Int64 // of operations; nil: no bound
 	pace     *pace
@@ -132,10 +137,14 @@ type person struct {
 	written  int
 }
 
-func newPerson(c Config, number int, r Recorder) (*person, error) {
+func newPerson(c Config, number int, bound bool, r Recorder) (*person, error) {
 	turned := make([]string, 0, len(c.Endpoints))
 	for i := range c.Endpoints {
 		turned = append(turned, c.Endpoints[(i+number)%len(c.Endpoints)])
+	}
+	if bound {
+		turned, c.EndpointsOnly = turned[:1], true
+		c.OperationTimeout = mostBoundPatience
 	}
 	cl, err := client.New(client.Config{
 		Endpoints: turned, Timeout: c.OperationTimeout, AttemptTimeout: c.AttemptTimeout, DirectRouting: number%4 == 2 && !c.EndpointsOnly, Session: HasSession(number),
@@ -144,7 +153,7 @@ func newPerson(c Config, number int, r Recorder) (*person, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workload: %w", err)
 	}
-	return &person{Config: c, number: number, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(number))), temper: rand.New(rand.NewPCG(c.Seed, uint64(number)|1<<32)), seen: map[string]uint64{}}, nil
+	return &person{Config: c, number: number, isBound: bound, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(number))), temper: rand.New(rand.NewPCG(c.Seed, uint64(number)|1<<32)), seen: map[string]uint64{}}, nil
 }
 
 // HasSession says which clients read their own writes also with bounded and stale reads.
@@ -152,18 +161,33 @@ func HasSession(number int) bool { return number%4 == 3 }
 
 func (p *person) live(ctx context.Context) {
 	for ctx.Err() == nil && (p.budget == nil || p.budget.Add(-1) >= 0) {
-		if len(p.Lists) > 0 && p.draw.IntN(growIn) == 0 {
-			p.grow()
-		} else {
-			p.within(p.patience(), p.next())
-		}
-		wait := time.NewTimer(p.pace.wait(p.draw.ExpFloat64(), time.Now()))
+		p.turn()
+		wait := time.NewTimer(p.wait())
 		select {
 		case <-ctx.Done():
 		case <-wait.C:
 		}
 		wait.Stop()
 	}
+}
+
+func (p *person) turn() {
+	switch {
+	case p.isBound && p.draw.IntN(4) > 0:
+		p.within(p.patience(), &lin.Operation{Key: p.Keys[p.draw.IntN(len(p.Keys))], Client: p.number, Kind: lin.Get})
+	case len(p.Lists) > 0 && !p.isBound && p.draw.IntN(growIn) == 0:
+		p.grow()
+	default:
+		p.within(p.patience(), p.next())
+	}
+}
+
+func (p *person) wait() time.Duration {
+	times := p.draw.ExpFloat64()
+	if p.isBound {
+		return time.Duration(times * float64(boundPause))
+	}
+	return p.pace.wait(times, time.Now())
 }
 
 // next draws an operation.
@@ -217,10 +241,19 @@ func (p *person) fill(o *lin.Operation) {
 	o.Input.Value = name + ":" + strings.Repeat("x", padding)
 }
 
+// Of bound clients.
+const (
+	boundPause        = 250 * time.Millisecond // mean time between two operations
+	mostBoundPatience = 700 * time.Millisecond
+)
+
 // impatientIn: one of so many operations is given up early, in the midst of attempts, as people do.
 const impatientIn = 8
 
 func (p *person) patience() time.Duration {
+	if p.isBound {
+		return time.Duration((0.1 + 0.9*p.temper.Float64()) * float64(p.OperationTimeout))
+	}
 	if p.temper.IntN(impatientIn) != 0 {
 		return p.OperationTimeout
 	}

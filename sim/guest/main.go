@@ -24,6 +24,7 @@ func main() {
 	var life time.Duration
 	flag.Uint64Var(&c.Seed, "seed", 0, "of the operations")
 	flag.IntVar(&c.Clients, "clients", 8, "concurrent clients")
+	flag.IntVar(&c.Bound, "bound", 0, "how many more there are, each bound to one endpoint")
 	flag.IntVar(&c.First, "first", 0, "number of the first client")
 	flag.IntVar(&keys, "keys", 12, "number of keys")
 	flag.IntVar(&c.ValueBytes, "value-bytes", 64, "largest value")

@@ -48,7 +48,7 @@ func (p *program) one(s *schedule.Schedule, out string, c patched) (*lab.Record,
 	if err != nil {
 		return nil, usageError{err}
 	}
-	p.say("seed %d: %d shards x %d replicas, %d clients, %d faults, %s", s.Seed, s.Shards, s.Replicas, s.Crowd.Clients, len(s.Faults), time.Duration(s.Duration))
+	p.say("seed %d: %d shards x %d replicas, %d clients, %d faults, %s", s.Seed, s.Shards, s.Replicas, s.Crowd.Clients+s.Crowd.Bound, len(s.Faults), time.Duration(s.Duration))
 	r := lab.NewRecord(l.Run(p.ctx, s, sim.Options{Log: folder.Log()}), patch)
 	if err := folder.Finish(s, r); err != nil {
 		return nil, err

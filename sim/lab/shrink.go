@@ -153,6 +153,7 @@ func (k *shrinker) clients() {
 			break
 		}
 	}
+	k.try(func(s *schedule.Schedule) { s.Crowd.Bound = 0 })
 	k.try(func(s *schedule.Schedule) { s.Crowd.ValueBytes = 1 })
 	k.try(func(s *schedule.Schedule) { s.Core = false })
 	k.try(func(s *schedule.Schedule) { s.Skew = 0 })

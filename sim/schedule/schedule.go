@@ -35,6 +35,7 @@ type Schedule struct {
 // Crowd is the clients.
 type Crowd struct {
 	Clients    int      `json:"clients"`
+	Bound      int      `json:"bound,omitempty"` // more clients, each bound to one node; see workload.Config
 	Keys       int      `json:"keys"`
 	Rate       float64  `json:"rate,omitempty"`       // operations a second that all clients together aim at; 0: see Pause
 	Pause      Duration `json:"pause,omitempty"`      // mean, between the operations of one client, if there is no rate

@@ -37,6 +37,9 @@ func Draw(seed uint64, d Defaults, fault DrawFault) *Schedule {
 	if s.Crowd.Clients == 0 {
 		s.Crowd.Clients = 8
 	}
+	if draw.IntN(3) > 0 {
+		s.Crowd.Bound = s.Shards * s.Replicas
+	}
 	if draw.IntN(4) == 0 {
 		s.Crowd.ValueBytes = 4096
 	}
