@@ -171,17 +171,25 @@ func freeze(x *nemesis, s *strike) func() {
 	}
 }
 
+// lastWords is how long the network carries what a suspended machine said last, and others answer it.
+const lastWords = 50 * time.Millisecond
+
 // suspend: the fault's Amount is how many seconds of it come after the freeze, in which the connections to the other nodes come back.
 func suspend(x *nemesis, s *strike) func() {
 	goOn := freeze(x, s)
-	plug := x.cut(s, x.between(sided(hostsOf(s.nodes), "both"))) // nor does anybody get a new connection to it
 	var late []*vnet.Held
-	x.pairs(s, func(a, b *vnet.Host) {
-		if b != x.world.crowd {
-			late = append(late, x.world.network.Hold(a, b, 1, s.draw)...)
-		}
-	})
-	after, gone := seconds(s.fault.Amount), false
+	hold := func(inwards bool) {
+		x.pairs(s, func(a, b *vnet.Host) {
+			if inwards {
+				a, b = b, a
+			}
+			if a != x.world.crowd && b != x.world.crowd {
+				late = append(late, x.world.network.HoldOneWay(a, b)...)
+			}
+		})
+	}
+	hold(true)
+	plug, gone := func() {}, false
 	thaw := func() {
 		if !gone {
 			gone = true
@@ -189,6 +197,13 @@ func suspend(x *nemesis, s *strike) func() {
 			goOn()
 		}
 	}
+	x.world.timeline.After(lastWords, func() {
+		if !gone {
+			hold(false)
+			plug = x.cut(s, x.between(sided(hostsOf(s.nodes), "both"))) // nor does anybody get a new connection to it
+		}
+	})
+	after := seconds(s.fault.Amount)
 	x.world.timeline.After(time.Duration(s.fault.For)-after, func() {
 		thaw()
 		for _, c := range late {

@@ -153,22 +153,34 @@ func (n *Network) Forget(a, b *Host, chance float64, draw *rand.Rand) (forgotten
 // connections made later go on, and overtake.
 func (n *Network) Hold(a, b *Host, chance float64, draw *rand.Rand) (list []*Held) {
 	for _, e := range a.sortedEnds() {
-		if e.peerHost != b || e.broken != 0 || e.peer == nil || draw.Float64() >= chance {
-			continue
+		if e.peerHost == b && e.broken == 0 && e.peer != nil && draw.Float64() < chance {
+			list = append(list, n.hold(e.out, e.peer.out))
 		}
-		h := &Held{timeline: n.timeline, streams: [2]*stream{e.out, e.peer.out}}
-		for _, s := range h.streams {
-			s.held++
-		}
-		list = append(list, h)
 	}
 	return list
 }
 
-// Held is a connection that is held.
+// HoldOneWay does so with all that b sends to a.
+func (n *Network) HoldOneWay(b, a *Host) (list []*Held) {
+	for _, e := range a.sortedEnds() {
+		if e.peerHost == b && e.broken == 0 && e.peer != nil {
+			list = append(list, n.hold(e.peer.out))
+		}
+	}
+	return list
+}
+
+func (n *Network) hold(streams ...*stream) *Held {
+	for _, s := range streams {
+		s.held++
+	}
+	return &Held{timeline: n.timeline, streams: streams}
+}
+
+// Held is a connection, or one direction of it, that is held.
 type Held struct {
 	timeline *timeline.Timeline
-	streams  [2]*stream
+	streams  []*stream
 	over     bool
 }
 
