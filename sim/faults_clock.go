@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kvorum/kvorum/sim/schedule"
@@ -89,8 +90,8 @@ func clockFaults() map[string]class {
 			strike: freeze,
 		},
 		"suspend": {
-			line: "a virtual machine that leads is frozen as by freeze and cut off, and when it goes on its connections come back one after the other, each when a packet is sent again on it: so it hears old answers, or new heartbeats, before it hears that others lead",
-			tier: Tolerated, lasts: true,
+			line: "a virtual machine that leads, or is about to, is frozen as by freeze and cut off from all others of the cluster, and when it goes on its connections come back one after the other, each when a packet is sent again on it: so it hears old answers, or new heartbeats, before it hears that others lead",
+			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				after := d.Between(20*time.Millisecond, time.Second) // leases last 200 ms to 1 s
 				return schedule.Fault{On: drawReign(d), Again: d.IntN(4), For: after + d.Between(300*time.Millisecond, 6*time.Second), Amount: time.Duration(after).Seconds()}
@@ -155,36 +156,52 @@ func clockWobble(x *nemesis, s *strike) func() {
 }
 
 func freeze(x *nemesis, s *strike) func() {
+	if slices.ContainsFunc(s.nodes, func(n *Node) bool { return n.up }) {
+		x.took(s)
+	}
+	return x.freezeNodes(s.nodes)
+}
+
+// freezeNodes stops nodes and their clocks. Whatever froze a node last lets its wall clock jump, by all the time that it stood.
+func (x *nemesis) freezeNodes(nodes []*Node) (goOn func()) {
 	began := x.world.timeline.Now()
-	goOn := x.pause(s, s.nodes)
-	var ends []func()
-	for _, n := range s.nodes {
+	ends := []func(){}
+	for _, n := range nodes {
+		if n.frozen++; n.frozen == 1 {
+			n.frozenAt = began
+		}
 		ends = append(ends, x.clock(&clockRule{node: n, rate: 0}))
 	}
+	resume := x.pauseNodes(nodes)
 	return func() {
 		all(ends)()
-		for _, n := range s.nodes {
-			n.clock.Jump(x.world.timeline.Now().Sub(began))
-			x.world.frozen = append(x.world.frozen, standstill{n.Name, int64(began), int64(x.world.timeline.Now())})
+		now := x.world.timeline.Now()
+		for _, n := range nodes {
+			if n.frozen--; n.frozen == 0 {
+				n.clock.Jump(now.Sub(n.frozenAt))
+			}
+			x.world.frozen = append(x.world.frozen, standstill{n.Name, int64(began), int64(now)})
 		}
-		goOn()
+		resume()
 	}
 }
 
 // lastWords is how long the network carries what a suspended machine said last, and others answer it.
 const lastWords = 50 * time.Millisecond
 
-// suspend: the fault's Amount is how many seconds of it come after the freeze, in which the connections to the other nodes come back.
+// suspend: the fault's Amount is how many seconds of it come after the freeze, in which the connections to the other nodes come
+// back, each direction by itself. It counts if something had to wait for that.
 func suspend(x *nemesis, s *strike) func() {
-	goOn := freeze(x, s)
+	goOn := x.freezeNodes(s.nodes)
 	var late []*vnet.Held
 	hold := func(inwards bool) {
-		x.pairs(s, func(a, b *vnet.Host) {
-			if inwards {
-				a, b = b, a
-			}
-			if a != x.world.crowd && b != x.world.crowd {
-				late = append(late, x.world.network.HoldOneWay(a, b)...)
+		x.pairs(s, func(node, other *vnet.Host) {
+			switch {
+			case other == x.world.crowd:
+			case inwards:
+				late = append(late, x.world.network.HoldOneWay(other, node)...)
+			default:
+				late = append(late, x.world.network.HoldOneWay(node, other)...)
 			}
 		})
 	}
@@ -200,18 +217,25 @@ func suspend(x *nemesis, s *strike) func() {
 	x.world.timeline.After(lastWords, func() {
 		if !gone {
 			hold(false)
-			plug = x.cut(s, x.between(sided(hostsOf(s.nodes), "both"))) // nor does anybody get a new connection to it
+			cut := x.between(sided(hostsOf(s.nodes), "both")) // nor do the others get a new connection to it
+			plug = x.link(&linkRule{covers: cut, change: func(c *vnet.Conditions) { c.Cut = true }})
 		}
 	})
-	after := seconds(s.fault.Amount)
+	waited := 0
+	after := min(seconds(s.fault.Amount), time.Duration(s.fault.For)/2)
 	x.world.timeline.After(time.Duration(s.fault.For)-after, func() {
 		thaw()
 		for _, c := range late {
-			x.world.timeline.After(time.Duration(s.draw.Int64N(int64(after)+1)), func() { x.letGo(s, []*vnet.Held{c}) })
+			x.world.timeline.After(time.Duration(s.draw.Int64N(int64(after)+1)), func() { waited += c.LetGo() })
 		}
 	})
 	return func() {
 		thaw()
-		x.letGo(s, late)
+		for _, c := range late {
+			waited += c.LetGo()
+		}
+		if waited > 0 {
+			x.took(s)
+		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 func keyedFaults() map[string]class {
 	return map[string]class{
 		"error-on-event": {
-			line: "a disk fails for a moment (EIO or ENOSPC) from a rare event on, such as a truncation, an installed snapshot or an election, or a raft message that makes it store something",
+			line: "a disk fails for a moment (EIO or ENOSPC) from a rare event on, such as a truncation, an installed snapshot or an election, or a raft message, many of which make it store something",
 			tier: Tolerated,
 			draw: func(d *schedule.Drawer) schedule.Fault {
 				on := drawDiskEvent(d)

@@ -107,6 +107,9 @@ func (p *probed) plain() {
 	if n := len(x.links) + len(x.disks) + len(x.machines) + len(x.clocks) + len(x.active); n > 0 {
 		p.t.Errorf("%d rules are still in force", n)
 	}
+	if p.network.Holding() {
+		p.t.Error("a connection is still held")
+	}
 	for link, c := range p.plainLinks {
 		if got := p.network.Link(link[0], link[1]).Conditions(); got != c {
 			p.t.Errorf("link %s to %s is %+v, want %+v", link[0].Name, link[1].Name, got, c)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvorum/kvorum/sim/disk"
 	"github.com/kvorum/kvorum/sim/machine"
+	"github.com/kvorum/kvorum/sim/timeline"
 	"github.com/kvorum/kvorum/sim/vnet"
 )
 
@@ -31,14 +32,16 @@ type Node struct {
 	line    []byte
 	words   string // the last line that the present life printed outside its log
 
-	holds    int    // faults that keep it down
-	pauses   int    // faults that pause the present life
-	refusing int    // faults that make its kernel refuse connections
-	troubled bool   // the disk failed a call of the present life
-	excused  bool   // it was asked to stop while in trouble
-	swapped  bool   // it has another node's disk
-	damage   string // what was done to the disk that the node must refuse; "" nothing
-	tainted  bool   // what was done to the disk no replica can bear or see
+	holds    int           // faults that keep it down
+	pauses   int           // faults that pause the present life
+	frozen   int           // faults that let its clock stand
+	frozenAt timeline.Time // since when it stands
+	refusing int           // faults that make its kernel refuse connections
+	troubled bool          // the disk failed a call of the present life
+	excused  bool          // it was asked to stop while in trouble
+	swapped  bool          // it has another node's disk
+	damage   string        // what was done to the disk that the node must refuse; "" nothing
+	tainted  bool          // what was done to the disk no replica can bear or see
 }
 
 // lost: nobody can count on the node's disk any more.

@@ -28,12 +28,12 @@ type Config struct {
 	Bound     int
 	Endpoints []string // base URLs; each client prefers another
 	Keys      []string // default DefaultKeys
-	// Pause is the mean time between a client's operations, drawn anew each time. Default 50 ms.
+	// Pause is the mean time between the operations of a client that is not bound, drawn anew each time. Default 50 ms.
 	Pause time.Duration
-	// Rate, if not 0, is how many operations all clients together begin in a second, in place of Pause: time in which nothing
-	// could be done is made good afterwards.
+	// Rate, if not 0, is how many operations the clients that are not bound begin together in a second, in place of Pause: time in
+	// which nothing could be done is made good afterwards.
 	Rate float64
-	// Beat, if not 0, lets clients begin operations at its multiples only, so that several begin at once, as people's programs do
+	// Beat, if not 0, lets these clients begin operations at its multiples only, so that several begin at once, as people's programs do
 	// at the tick of a clock. It bounds the rate: each client begins one operation a beat at most.
 	Beat time.Duration
 	// AttemptTimeout and OperationTimeout are the client's; defaults 2 s and 6 s.

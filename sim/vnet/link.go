@@ -170,6 +170,18 @@ func (n *Network) HoldOneWay(b, a *Host) (list []*Held) {
 	return list
 }
 
+// Holding reports whether anything is held.
+func (n *Network) Holding() bool {
+	for _, h := range n.order {
+		for _, e := range h.sortedEnds() {
+			if e.out.held > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (n *Network) hold(streams ...*stream) *Held {
 	for _, s := range streams {
 		s.held++

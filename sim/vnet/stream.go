@@ -211,7 +211,7 @@ func (s *stream) arrive() {
 		return
 	}
 	if s.held > 0 {
-		return // letGo goes on
+		return // LetGo goes on
 	}
 	if s.forgotten {
 		return // and the sender's kernel goes on trying until long after the run
