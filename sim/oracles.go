@@ -14,7 +14,7 @@ func Oracles() []Oracle {
 		{"exit", "no process ends unless a fault gives it a reason or it was asked to, and none panics, not even in a request's handler"},
 		{"graceful stop", "a node that is asked to stop does so with code 0 within its grace"},
 		{"operations end", "every operation of a client ends within 12 s, the longest timeout of one and some slack"},
-		{"client", "the client's program itself does not fail"},
+		{"client", "the client's program itself does not fail, and none of its requests, all well formed, is refused as malformed or by an internal error"},
 		{"history", "clients tell their history in the agreed form"},
 		{"convergence", "within 30 s of the last fault, without new writes, every living replica applies what is committed, and equal indexes have equal digests"},
 		{"final reads", "after the faults, every living replica serves every key within 30 s"},

@@ -77,6 +77,18 @@ func (p *person) list(ctx context.Context, o *lin.Operation) error {
 	return nil
 }
 
+// undeserved: does the error tell a client that keeps to the API that it did not, or of a defect?
+func undeserved(err error) (e *client.Error, wrong bool) {
+	if !errors.As(err, &e) {
+		return nil, false
+	}
+	switch e.Code {
+	case wire.CodeInvalidRequest, wire.CodeNoSuchPath, wire.CodeMethodNotAllowed, wire.CodeKeyTooLong, wire.CodeValueTooLarge, wire.CodeIdempotencyMismatch, wire.CodeInternal:
+		return e, true
+	}
+	return e, false
+}
+
 // conclude turns what the client package said into what the history says.
 func conclude(o *lin.Operation, receipt client.Receipt, err error) {
 	o.Outcome = lin.Outcome(client.OutcomeOf(err))

@@ -48,6 +48,8 @@ type Config struct {
 	EndpointsOnly bool
 	// Operations bounds how many all clients together begin; 0: no bound.
 	Operations int64
+	// Refused, if not nil, is told of refusals that no request here deserves, as all are well formed. From several goroutines.
+	Refused func(*client.Error)
 }
 
 // DefaultKeys spread over n shards of the last-byte slot function: some share a slot, so their revisions interleave.
@@ -270,6 +272,9 @@ func (p *person) within(patience time.Duration, o *lin.Operation) {
 	receipt, err := p.do(ctx, o)
 	conclude(o, receipt, err)
 	p.recorder.Returned(number, o)
+	if e, wrong := undeserved(err); wrong && p.Refused != nil {
+		p.Refused(e)
+	}
 	if o.Output.Result != "" && o.Kind != lin.List && (o.Kind != lin.Delete || o.Output.Result != lin.OK) {
 		p.seen[o.Key] = o.Output.Revision
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -50,7 +51,9 @@ func run(ctx context.Context, c workload.Config, errand string) error {
 	name, rest, _ := strings.Cut(errand, " ")
 	switch name {
 	case "":
-		return workload.Run(ctx, c, r)
+		c.Refused = r.refused
+		err := workload.Run(ctx, c, r)
+		return errors.Join(err, r.wrong)
 	case "read-all":
 		return workload.ReadAll(ctx, c, r)
 	case "write-all":
@@ -84,8 +87,17 @@ func run(ctx context.Context, c workload.Config, errand string) error {
 
 // printer writes events to standard output.
 type printer struct {
-	mu   sync.Mutex
-	next uint64
+	mu    sync.Mutex
+	next  uint64
+	wrong error // the first refusal that no request deserved
+}
+
+func (p *printer) refused(e *client.Error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wrong == nil {
+		p.wrong = fmt.Errorf("a well formed request was refused: %w", e)
+	}
 }
 
 func (p *printer) print(v any) error {
