@@ -14,13 +14,15 @@ import (
 
 // keyLog is what became of one key, in commit order. State i is what a reader sees after i changes.
 type keyLog struct {
-	states []string         // what a read shows: the value, or absent
+	states []string         // what a read shows: the value with its revision, or absent
 	at     []uint64         // state -> index of the entry that made it; 0 for the first
 	place  map[string][]int // state -> where it is in states
 	writes map[string]int   // unique value or idempotency key of a write -> the state that it made
 }
 
 const absentState = "\x00absent"
+
+func stateOf(value string, revision uint64) string { return fmt.Sprintf("%s\x00%d", value, revision) }
 
 // Broken is a promise that a weak read broke: which, and how.
 type Broken struct{ Promise, Detail string }
@@ -62,7 +64,7 @@ func keyLogs(all []lin.Commit) map[string]*keyLog {
 		}
 		state := absentState
 		if c.Kind != lin.Delete {
-			state = c.Input.Value
+			state = stateOf(c.Input.Value, c.Output.Revision)
 			l.writes[c.Input.Value] = len(l.states)
 		} else if c.Input.IdempotencyKey != "" {
 			l.writes[c.Input.IdempotencyKey] = len(l.states)
@@ -123,11 +125,11 @@ func (l *keyLog) judge(ops []*lin.Operation, floors map[*lin.Operation]uint64) (
 		}
 		state := absentState
 		if o.Output.Result == lin.OK {
-			state = o.Output.Value
+			state = stateOf(o.Output.Value, o.Output.Revision)
 		}
 		places := l.place[state]
 		if len(places) == 0 {
-			failures = append(failures, Broken{"stale reads", fmt.Sprintf("%s: it never was so", o)})
+			failures = append(failures, Broken{"stale reads", fmt.Sprintf("%s: it never was so, or not with revision %d", o, o.Output.Revision)})
 			continue
 		}
 		newest := places[len(places)-1]

@@ -15,7 +15,7 @@ func TestWeakReads(t *testing.T) {
 	var writes []lin.Operation
 	for i, index := range []uint64{5, 7, 9} {
 		value := fmt.Sprint("v", index)
-		all = append(all, lin.Commit{Index: index, Kind: lin.Put, Key: "k", Input: lin.Input{Value: value}, Output: lin.Output{Result: lin.OK}})
+		all = append(all, lin.Commit{Index: index, Kind: lin.Put, Key: "k", Input: lin.Input{Value: value}, Output: lin.Output{Result: lin.OK, Revision: index}})
 		at := int64(i) * int64(time.Second)
 		writes = append(writes, lin.Operation{Kind: lin.Put, Key: "k", Input: lin.Input{Value: value}, Output: lin.Output{Result: lin.OK}, Outcome: lin.Applied, Call: at, Return: at + 1})
 	}
@@ -28,7 +28,13 @@ func TestWeakReads(t *testing.T) {
 		o := lin.Operation{Kind: lin.Get, Key: "k", Client: client, Input: lin.Input{Consistency: consistency}, Output: lin.Output{Result: lin.OK, Value: value}, Outcome: lin.Applied, Call: call, Return: call + 1, Receipt: &lin.Receipt{Index: index}}
 		if value == "" {
 			o.Output = lin.Output{Result: lin.Absent}
+		} else if _, err := fmt.Sscanf(value, "v%d", &o.Output.Revision); err != nil { // each write's revision is its index here
+			t.Fatal(err)
 		}
+		return o
+	}
+	ofRevision := func(revision uint64, o lin.Operation) lin.Operation {
+		o.Output.Revision = revision
 		return o
 	}
 	of := func(key string, o lin.Operation) lin.Operation {
@@ -45,6 +51,8 @@ func TestWeakReads(t *testing.T) {
 		"stale, of a key never written":     {[]lin.Operation{of("never", read(plain, "stale", "v5", 5, late))}, "stale reads"},
 		"absent, of a key never written":    {[]lin.Operation{of("never", read(plain, "bounded", "", 5, late))}, ""},
 		"stale, never so":                   {[]lin.Operation{read(plain, "stale", "v6", 5, late)}, "stale reads"},
+		"stale, with the next revision":     {[]lin.Operation{ofRevision(6, read(plain, "stale", "v5", 5, late))}, "stale reads"},
+		"bounded, with another's revision":  {[]lin.Operation{ofRevision(9, read(plain, "bounded", "v7", 7, int64(3*time.Second)))}, "stale reads"},
 		"bounded, new":                      {[]lin.Operation{read(plain, "bounded", "v9", 9, late)}, ""},
 		"bounded, of long ago":              {[]lin.Operation{read(plain, "bounded", "v7", 7, late)}, "bounded reads"},
 		"bounded, just overwritten":         {[]lin.Operation{read(plain, "bounded", "v7", 7, int64(3*time.Second))}, ""},
