@@ -98,7 +98,7 @@ func (x *nemesis) inTrouble(n *Node) bool {
 			return true
 		}
 	}
-	return n.troubled || n.pauses > 0
+	return n.troubled || n.pauses > 0 || x.world.timeline.Now() < n.hangs
 }
 
 // stopped: a process that was asked to stop has ended.

@@ -156,10 +156,14 @@ func (x *nemesis) diskDelay(n *Node, kind disk.Kind, path string, bytes int) (d 
 	if kind == disk.Sync {
 		d = x.base + time.Duration(x.draw.Int64N(int64(x.base)))
 	}
+	sound := d
 	for _, r := range x.disks {
 		if r.node == n && r.delay != nil {
 			d += r.delay(kind, path, bytes)
 		}
+	}
+	if d > sound {
+		n.hangs = max(n.hangs, x.world.timeline.Now().Add(d))
 	}
 	return d
 }

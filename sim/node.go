@@ -38,6 +38,7 @@ type Node struct {
 	frozenAt timeline.Time // since when it stands
 	refusing int           // faults that make its kernel refuse connections
 	troubled bool          // the disk failed a call of the present life
+	hangs    timeline.Time // until when calls on its disk hang, those of two faults one after the other: maybe longer than these last
 	excused  bool          // it was asked to stop while in trouble
 	swapped  bool          // it has another node's disk
 	damage   string        // what was done to the disk that the node must refuse; "" nothing
@@ -99,7 +100,7 @@ func (n *Node) start() {
 	w := n.world
 	n.life++
 	n.up, n.asked, n.leads, n.line, n.words = true, false, false, nil, ""
-	n.pauses, n.troubled, n.excused = 0, false, false
+	n.pauses, n.troubled, n.hangs, n.excused = 0, false, 0, false
 	n.host.Start()
 	w.starts[n.Name] = append(w.starts[n.Name], int64(w.timeline.Now()))
 	w.watch.started(n)

@@ -70,8 +70,8 @@ func TestPlantedBug(t *testing.T) {
 	if found["killed"] != true || found["seed"] != 1.0 || found["verdict"] != "failed" || !slices.Contains(oracles(found), oracle) || !slices.Contains(oracles(found), "linearizability") {
 		t.Errorf("%v", found)
 	}
-	if !strings.Contains(said, "building ./cmd/kvorum") || !strings.Contains(said, "shrink "+at("kill.json")+" --patch "+planted) {
-		t.Error("the hunt does not show that it builds, or how to go on")
+	if !strings.Contains(said, "shrink "+at("kill.json")+" --patch "+planted) { // that it builds is said only if it takes a moment
+		t.Error("the hunt does not show how to go on")
 	}
 	c.kvsim(exitGood, "shrink", at("kill.json"), "--patch", planted, "--oracle", oracle, "--runs", "3", "--out", at("small.json"))
 	before, after := c.schedule(at("kill.json")), c.schedule(at("small.json"))
