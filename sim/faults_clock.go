@@ -165,7 +165,7 @@ func freeze(x *nemesis, s *strike) func() {
 // freezeNodes stops nodes and their clocks. Whatever froze a node last lets its wall clock jump, by all the time that it stood.
 func (x *nemesis) freezeNodes(nodes []*Node) (goOn func()) {
 	began := x.world.timeline.Now()
-	ends := []func(){}
+	var ends []func()
 	for _, n := range nodes {
 		if n.frozen++; n.frozen == 1 {
 			n.frozenAt = began

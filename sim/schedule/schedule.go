@@ -37,7 +37,7 @@ type Crowd struct {
 	Clients    int      `json:"clients"`
 	Bound      int      `json:"bound,omitempty"` // more clients, each bound to one node; see workload.Config
 	Keys       int      `json:"keys"`
-	Rate       float64  `json:"rate,omitempty"`       // operations a second that all clients together aim at; 0: see Pause
+	Rate       float64  `json:"rate,omitempty"`       // operations a second that the clients which are not bound aim at together; 0: see Pause
 	Pause      Duration `json:"pause,omitempty"`      // mean, between the operations of one client, if there is no rate
 	Beat       Duration `json:"beat,omitempty"`       // clients begin operations at its multiples only, several at once; 0: at any time
 	ValueBytes int      `json:"value_bytes"`          // of the largest values

@@ -77,8 +77,8 @@ func drawShape(draw *rand.Rand) shape {
 	return shape{1, 3}
 }
 
-// How many operations a second the clients of a seed aim at, less those that are bound to a node. Two fifths are writes. More cost more and find hardly more: what
-// finds something are the faults.
+// How many operations a second the clients of a seed aim at that are not bound to a node. Two fifths are writes. More cost more and
+// find hardly more: what finds something are the faults.
 const (
 	leastRate = 44
 	mostRate  = 62

@@ -160,10 +160,10 @@ func (n *Network) Hold(a, b *Host, chance float64, draw *rand.Rand) (list []*Hel
 	return list
 }
 
-// HoldOneWay does so with all that b sends to a.
-func (n *Network) HoldOneWay(b, a *Host) (list []*Held) {
-	for _, e := range a.sortedEnds() {
-		if e.peerHost == b && e.broken == 0 && e.peer != nil {
+// HoldOneWay keeps what connections carry from one host to the other; what they carry back goes on.
+func (n *Network) HoldOneWay(from, to *Host) (list []*Held) {
+	for _, e := range to.sortedEnds() { // what was sent and closed on the other side is still on its way
+		if e.peerHost == from && e.broken == 0 && e.peer != nil {
 			list = append(list, n.hold(e.peer.out))
 		}
 	}
