@@ -14,6 +14,7 @@ import (
 var (
 	ErrNotFound            = errors.New("not found")
 	ErrPreconditionFailed  = errors.New("precondition failed")
+	ErrNotModified         = errors.New("not modified")
 	ErrIdempotencyMismatch = errors.New("idempotency key was used for another request")
 	ErrInvalidRequest      = errors.New("invalid request")
 	ErrTooLarge            = errors.New("key or value too large")
@@ -90,6 +91,8 @@ func (e *Error) Is(target error) bool {
 		return e.Code == wire.CodeNotFound || e.Code == wire.CodeNoSuchOperation
 	case ErrPreconditionFailed:
 		return e.Code == wire.CodePreconditionFailed
+	case ErrNotModified:
+		return e.Status == http.StatusNotModified && e.Outcome == wire.Applied
 	case ErrIdempotencyMismatch:
 		return e.Code == wire.CodeIdempotencyMismatch
 	case ErrSessionUnknown:

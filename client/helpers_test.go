@@ -143,3 +143,9 @@ func testContext(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// unmodified answers a read whose key is as the client knows it.
+func unmodified(w http.ResponseWriter, _ *http.Request) {
+	receipt(w.Header(), wire.Applied)
+	w.WriteHeader(http.StatusNotModified)
+}

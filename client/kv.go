@@ -25,17 +25,21 @@ type Written struct {
 }
 
 // Get reads a key. A key that is absent gives ErrNotFound, with outcome applied and a receipt.
-// Options: Consistency, MaxStale.
+// Options: Consistency, MaxStale; IfChanged, which gives ErrNotModified if nothing did; IfRevision and IfPresent, which give
+// ErrPreconditionFailed. These are answers, too, of outcome applied.
 func (c *Client) Get(ctx context.Context, key string, list ...Option) (Item, error) {
 	const operation = "get"
 	if e := checkKey(operation, key); e != nil {
 		return Item{}, e
 	}
-	query := url.Values{}
-	if err := c.optionsOf(list).readQuery(query); err != nil {
+	o, query := c.optionsOf(list), url.Values{}
+	if o.condition == ifAbsent {
+		return Item{}, refuse(operation, key, wire.CodeInvalidRequest, "a get cannot depend on the key's absence: it tells it by ErrNotFound")
+	}
+	if err := o.readQuery(query); err != nil {
 		return Item{}, refuse(operation, key, wire.CodeInvalidRequest, err.Error())
 	}
-	r := &request{operation: operation, key: key, method: http.MethodGet, path: keyPath + EscapeKey(key), query: query.Encode(), receipted: true}
+	r := &request{operation: operation, key: key, method: http.MethodGet, path: keyPath + EscapeKey(key), query: query.Encode(), header: o.conditionHeader(), receipted: true}
 	reply, failure := c.do(ctx, r)
 	if failure != nil {
 		return Item{}, failure
@@ -85,19 +89,14 @@ func (c *Client) write(ctx context.Context, operation, method, key string, value
 	if o.condition == ifAbsent && method == http.MethodDelete {
 		return Written{}, refuse(operation, key, wire.CodeInvalidRequest, "a delete cannot depend on the key's absence")
 	}
+	if o.condition == ifChanged {
+		return Written{}, refuse(operation, key, wire.CodeInvalidRequest, "IfChanged is for reads: a write takes IfRevision")
+	}
 	if o.idempotencyKey == "" && c.config.AutoIdempotency {
 		o.idempotencyKey = NewIdempotencyKey()
 	}
-	r := &request{operation: operation, key: key, method: method, path: keyPath + EscapeKey(key), body: value, write: true, receipted: true,
+	r := &request{operation: operation, key: key, method: method, path: keyPath + EscapeKey(key), body: value, write: true, receipted: true, header: o.conditionHeader(),
 		idempotencyKey: o.idempotencyKey, repeatable: o.idempotencyKey != ""}
-	switch o.condition {
-	case ifAbsent:
-		r.header = append(r.header, [2]string{"If-None-Match", "*"})
-	case ifPresent:
-		r.header = append(r.header, [2]string{"If-Match", "*"})
-	case ifRevision:
-		r.header = append(r.header, [2]string{"If-Match", formatETag(o.revision)})
-	}
 	reply, failure := c.do(ctx, r)
 	if failure != nil {
 		return Written{}, failure

@@ -29,18 +29,24 @@ const (
 	ifAbsent
 	ifPresent
 	ifRevision
+	ifChanged
 )
 
-// IfRevision makes a write depend on the key's present revision.
+// IfRevision makes an operation depend on the key's present revision.
 func IfRevision(revision uint64) Option {
 	return func(o *options) { o.condition, o.revision = ifRevision, revision }
 }
 
-// IfPresent makes a write depend on the key's being there.
+// IfPresent makes an operation depend on the key's being there.
 func IfPresent() Option { return func(o *options) { o.condition = ifPresent } }
 
 // IfAbsent makes a write depend on the key's not being there.
 func IfAbsent() Option { return func(o *options) { o.condition = ifAbsent } }
+
+// IfChanged makes a Get give ErrNotModified, and no value, if the key is still at revision.
+func IfChanged(revision uint64) Option {
+	return func(o *options) { o.condition, o.revision = ifChanged, revision }
+}
 
 // IdempotencyKey makes a write execute once however often it is sent within ten minutes: 1-255 visible ASCII characters,
 // unique to this write.
@@ -67,6 +73,21 @@ func (c *Client) optionsOf(list []Option) options {
 		option(&o)
 	}
 	return o
+}
+
+// conditionHeader is what says the condition, as HTTP does.
+func (o options) conditionHeader() [][2]string {
+	switch o.condition {
+	case ifAbsent:
+		return [][2]string{{"If-None-Match", "*"}}
+	case ifPresent:
+		return [][2]string{{"If-Match", "*"}}
+	case ifRevision:
+		return [][2]string{{"If-Match", formatETag(o.revision)}}
+	case ifChanged:
+		return [][2]string{{"If-None-Match", formatETag(o.revision)}}
+	}
+	return nil
 }
 
 func checkConsistency(c wire.Consistency, maxStale time.Duration) error {

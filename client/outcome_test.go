@@ -28,6 +28,11 @@ func get(ctx context.Context, c *Client) error {
 	return err
 }
 
+func getIfChanged(ctx context.Context, c *Client) error {
+	_, err := c.Get(ctx, "k", IfChanged(3))
+	return err
+}
+
 func del(ctx context.Context, c *Client) error {
 	_, err := c.Delete(ctx, "k")
 	return err
@@ -70,6 +75,8 @@ func TestOutcome(t *testing.T) {
 		"delete of an absent key":                {del, steps(problem(wire.CodeNotFound)), wire.NotApplied, ErrNotFound, 1},
 		"delete hung up":                         {del, steps(hangUp, problem(wire.CodeNotFound)), wire.Unknown, ErrUnknownOutcome, 1},
 		"get absent":                             {get, steps(absent), wire.Applied, ErrNotFound, 1},
+		"get not modified":                       {getIfChanged, steps(unmodified), wire.Applied, ErrNotModified, 1},
+		"get, a proxy's 304":                     {getIfChanged, steps(bare(304)), wire.NotApplied, ErrNotApplied, 1},
 		"get hung up, then answered":             {get, steps(hangUp, value("v")), wire.Applied, nil, 2},
 		"get through all troubles":               {get, steps(bare(502), problem(wire.CodeUnknownOutcome), retrySoon(wire.CodeReadTimeout), bare(500), value("v")), wire.Applied, nil, 5},
 		"get bad request":                        {get, steps(problem(wire.CodeInvalidRequest)), wire.NotApplied, ErrInvalidRequest, 1},

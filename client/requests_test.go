@@ -36,8 +36,11 @@ func TestRequests(t *testing.T) {
 			_, err := c.Get(ctx, "k", Consistency(wire.Stale))
 			return err
 		}, "GET /v1/kv/k?consistency=stale", "", ""},
-		"plain get": {get, "GET /v1/kv/k", "", ""},
-		"health":    {func(ctx context.Context, c *Client) error { return c.Health(ctx, "ready") }, "GET /v1/health/ready", "", ""},
+		"get if changed": {func(ctx context.Context, c *Client) error { _, err := c.Get(ctx, "k", IfChanged(3)); return err }, "GET /v1/kv/k", `If-None-Match: "3"`, ""},
+		"get at":         {func(ctx context.Context, c *Client) error { _, err := c.Get(ctx, "k", IfRevision(3)); return err }, "GET /v1/kv/k", `If-Match: "3"`, ""},
+		"get if there":   {func(ctx context.Context, c *Client) error { _, err := c.Get(ctx, "k", IfPresent()); return err }, "GET /v1/kv/k", `If-Match: *`, ""},
+		"plain get":      {get, "GET /v1/kv/k", "", ""},
+		"health":         {func(ctx context.Context, c *Client) error { return c.Health(ctx, "ready") }, "GET /v1/health/ready", "", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

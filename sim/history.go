@@ -89,6 +89,9 @@ func (h *history) event(c *client, line []byte) {
 	case "call":
 		o := e.Operation
 		o.Call, o.Return, o.Outcome = now, lin.Open, lin.Unknown
+		if h.beside(k, &o) {
+			h.world.reach("several operations sent in one request")
+		}
 		h.open[k] = len(h.ops)
 		h.ops = append(h.ops, o)
 	case "return":
@@ -101,6 +104,13 @@ func (h *history) event(c *client, line []byte) {
 	default:
 		c.replies = append(c.replies, e.Reply)
 	}
+}
+
+// beside: the client called another operation just before and has no answer yet, so both are of one batch.
+func (h *history) beside(k openKey, o *lin.Operation) bool {
+	k.number--
+	i, open := h.open[k]
+	return open && h.ops[i].Client == o.Client
 }
 
 // writes counts the acknowledged ones.

@@ -43,6 +43,7 @@ func Probes() []Probe {
 		{ID: "retry under a key after failover", Line: "the same, and another leader had been elected meanwhile"},
 		{ID: "write of unknown outcome executed", Line: "its client was told neither yes nor no, and it was done"},
 		{ID: "write of unknown outcome not executed", Line: "the same, and it was not"},
+		{ID: "several operations sent in one request", Line: "a client sent a batch"},
 		{ID: "write refused for certain", Line: "no replica executed it, and its client was told so"},
 		{ID: "write whose condition failed", Line: "the key had another revision, was there, or was not"},
 	}

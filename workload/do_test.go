@@ -15,12 +15,12 @@ func TestUndeserved(t *testing.T) {
 			wire.CodeInvalidRequest: true, wire.CodeNoSuchPath: true, wire.CodeMethodNotAllowed: true, wire.CodeKeyTooLong: true,
 			wire.CodeValueTooLarge: true, wire.CodeIdempotencyMismatch: true, wire.CodeInternal: true,
 		}[code]
-		if _, wrong := undeserved(fmt.Errorf("put: %w", &client.Error{Code: code})); wrong != want {
+		if wrong := undeserved(fmt.Errorf("put: %w", &client.Error{Code: code})); wrong != want {
 			t.Errorf("%s: %t", code, wrong)
 		}
 	}
 	for _, err := range []error{nil, context.Canceled, &client.Error{}} {
-		if _, wrong := undeserved(err); wrong {
+		if undeserved(err) {
 			t.Errorf("%v was not deserved", err)
 		}
 	}

@@ -35,7 +35,7 @@ func (b Probe) Run(ctx context.Context, r Recorder) error {
 		beat := make(chan struct{})
 		defer close(beat) // before the Wait above
 		beats = append(beats, beat)
-		p := &person{Config: Config{OperationTimeout: b.Limit}, number: b.First + i, recorder: r, client: cl, seen: map[string]uint64{}}
+		p := &person{Config: Config{OperationTimeout: b.Limit}, number: b.First + i, recorder: r, client: cl}
 		lanes.Go(func() {
 			defer cl.Close()
 			for range beat {

@@ -21,7 +21,7 @@ func ReadAll(ctx context.Context, c Config, r Recorder) error {
 		if err != nil {
 			return fmt.Errorf("workload: %w", err)
 		}
-		p := &person{Config: c, number: c.First + i, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(i))), seen: map[string]uint64{}}
+		p := &person{Config: c, number: c.First + i, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(i)))}
 		for _, key := range c.Keys {
 			if err := p.until(ctx, func() *lin.Operation { return &lin.Operation{Key: key, Client: p.number, Kind: lin.Get} }); err != nil {
 				failures = append(failures, fmt.Errorf("%s: read %q: %w", endpoint, key, err))

@@ -48,8 +48,9 @@ type Config struct {
 	EndpointsOnly bool
 	// Operations bounds how many all clients together begin; 0: no bound.
 	Operations int64
-	// Refused, if not nil, is told of refusals that no request here deserves, as all are well formed. From several goroutines.
-	Refused func(*client.Error)
+	// Wrong, if not nil, is told of replies that no request here deserves: refusals, as all are well formed, and results of a batch
+	// that are out of its order. From several goroutines.
+	Wrong func(error)
 }
 
 // DefaultKeys spread over n shards of the last-byte slot function: some share a slot, so their revisions interleave.
@@ -121,6 +122,9 @@ func Run(ctx context.Context, c Config, r Recorder) error {
 	return nil
 }
 
+// batchIn: one of so many turns of a client that is not bound is a batch.
+const batchIn = 20
+
 // growIn: with lists, one of so many turns of a client is an append.
 const growIn = 6
 
@@ -135,7 +139,7 @@ type person struct {
 	client   *client.Client
 	draw     *rand.Rand
 	temper   *rand.Rand
-	seen     map[string]uint64 // revision last seen, by key
+	seen     map[string]seen // by key; nil until something is
 	written  int
 }
 
@@ -155,7 +159,7 @@ func newPerson(c Config, number int, bound bool, r Recorder) (*person, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workload: %w", err)
 	}
-	return &person{Config: c, number: number, isBound: bound, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(number))), temper: rand.New(rand.NewPCG(c.Seed, uint64(number)|1<<32)), seen: map[string]uint64{}}, nil
+	return &person{Config: c, number: number, isBound: bound, recorder: r, client: cl, draw: rand.New(rand.NewPCG(c.Seed, uint64(number))), temper: rand.New(rand.NewPCG(c.Seed, uint64(number)|1<<32))}, nil
 }
 
 // HasSession says which clients read their own writes also with bounded and stale reads.
@@ -179,6 +183,8 @@ func (p *person) turn() {
 		p.within(p.patience(), &lin.Operation{Key: p.Keys[p.draw.IntN(len(p.Keys))], Client: p.number, Kind: lin.Get})
 	case len(p.Lists) > 0 && !p.isBound && p.draw.IntN(growIn) == 0:
 		p.grow()
+	case !p.isBound && p.draw.IntN(batchIn) == 0:
+		p.batch(p.patience())
 	default:
 		p.within(p.patience(), p.next())
 	}
@@ -198,7 +204,7 @@ func (p *person) next() *lin.Operation {
 	o := &lin.Operation{Key: key, Client: p.number, Kind: lin.Get}
 	switch dice := p.draw.IntN(40); {
 	case dice < 7:
-		o.Kind, o.Input.Revision = lin.CAS, p.seen[key]
+		o.Kind, o.Input.Revision = lin.CAS, p.seen[key].latest
 	case dice < 18:
 		o.Kind = lin.Put
 	case dice < 20:
@@ -208,7 +214,7 @@ func (p *person) next() *lin.Operation {
 	case dice < 23:
 		o.Kind = lin.Delete
 	case dice < 25:
-		o.Kind, o.Input.Revision = lin.Delete, p.seen[key]
+		o.Kind, o.Input.Revision = lin.Delete, p.seen[key].latest
 	case dice < 27:
 		o.Input.Consistency = string(wire.Stale)
 	case dice < 29:
@@ -272,10 +278,40 @@ func (p *person) within(patience time.Duration, o *lin.Operation) {
 	receipt, err := p.do(ctx, o)
 	conclude(o, receipt, err)
 	p.recorder.Returned(number, o)
-	if e, wrong := undeserved(err); wrong && p.Refused != nil {
-		p.Refused(e)
+	if undeserved(err) {
+		p.wrong(fmt.Errorf("a well formed request was refused: %w", err))
 	}
-	if o.Output.Result != "" && o.Kind != lin.List && (o.Kind != lin.Delete || o.Output.Result != lin.OK) {
-		p.seen[o.Key] = o.Output.Revision
+	p.learn(o)
+}
+
+func (p *person) wrong(err error) {
+	if p.Wrong != nil {
+		p.Wrong(err)
 	}
+}
+
+// seen is what a client was last told of a key.
+type seen struct {
+	latest   uint64 // revision; 0: absent
+	revision uint64 // of value; 0: no value was ever told
+	value    string
+}
+
+// learn keeps what the reply says of the key: conditions are made of it.
+func (p *person) learn(o *lin.Operation) {
+	if o.Output.Result == "" || o.Kind == lin.List || o.Kind == lin.Delete && o.Output.Result == lin.OK {
+		return
+	}
+	if p.seen == nil {
+		p.seen = map[string]seen{}
+	}
+	s := p.seen[o.Key]
+	s.latest = o.Output.Revision
+	if o.Output.Result == lin.OK {
+		s.revision, s.value = s.latest, o.Input.Value
+		if o.Kind == lin.Get {
+			s.value = o.Output.Value
+		}
+	}
+	p.seen[o.Key] = s
 }

@@ -51,7 +51,7 @@ func run(ctx context.Context, c workload.Config, errand string) error {
 	name, rest, _ := strings.Cut(errand, " ")
 	switch name {
 	case "":
-		c.Refused = r.refused
+		c.Wrong = r.wronged
 		err := workload.Run(ctx, c, r)
 		return errors.Join(err, r.wrong)
 	case "read-all":
@@ -89,14 +89,14 @@ func run(ctx context.Context, c workload.Config, errand string) error {
 type printer struct {
 	mu    sync.Mutex
 	next  uint64
-	wrong error // the first refusal that no request deserved
+	wrong error // the first reply that no request deserved
 }
 
-func (p *printer) refused(e *client.Error) {
+func (p *printer) wronged(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.wrong == nil {
-		p.wrong = fmt.Errorf("a well formed request was refused: %w", e)
+		p.wrong = err
 	}
 }
 

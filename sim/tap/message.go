@@ -38,6 +38,7 @@ type request struct {
 
 	kind     byte
 	from, to string
+	floor    uint64 // highest term that the receiver had replied with in this life, as it was sent
 	outcast  string // which of them had another disk than it joined with, as it was sent
 }
 

@@ -82,7 +82,7 @@ func Oracles() []Doc {
 		{"raft-log-matching", "at one index and term there is one entry, with the same entry before it, whoever sends it; entries are contiguous and their terms never go back (A4)"},
 		{"raft-committed-changed", "an entry that a majority has in its leader's term is at its index in every later leader's log; nothing else is ever committed there (A5, A6)"},
 		{"raft-commit", "a leader's commit index is at most what it was told, or what a majority acknowledged to it with an entry of its own term on top; it never goes back (A7)"},
-		{"raft-term-back", "terms in what a node sends are never below those it sent before a restart, nor, in replies, below earlier ones of the connection (A7)"},
+		{"raft-term-back", "terms in what a node sends are never below those it sent before a restart, nor, in replies, below earlier ones of the connection or sent before the request was (A7)"},
 		{"raft-vote-twice", "one vote per node and term, candidates' votes for themselves included (A8)"},
 		{"raft-vote-stale", "a vote goes only to a candidate whose log is as up to date as what the voter acknowledged (A8)"},
 		{"raft-forgot", "a candidate's log is as up to date as what it acknowledged (A9)"},

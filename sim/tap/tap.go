@@ -270,6 +270,7 @@ func (s *shard) requested(c *connection, q *request) {
 	if what, ok := s.messageOf(q); ok {
 		s.tap.message(what, q.from, q.to)
 	}
+	q.floor = to.replies
 	q.outcast = s.outcast(q) // now: what it sent before it lost its disk may be answered still
 	to.asked = append(to.asked, q)
 }
@@ -298,6 +299,9 @@ func (s *shard) replied(c *connection, q *request, r *reply, problem string) {
 	s.named(q.to, r.Term, "the reply to "+q.String())
 	if r.Term < c.replied {
 		s.fail("raft-term-back", "%s replied with term %d and then, on the same connection, with %d to %s", q.to, c.replied, r.Term, q)
+	}
+	if r.Term < q.floor {
+		s.fail("raft-term-back", "%s had replied with term %d before it was asked, and replies with %d to %s", q.to, q.floor, r.Term, q)
 	}
 	c.replied = max(c.replied, r.Term)
 	n.outgrew(r.Term)
