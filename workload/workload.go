@@ -46,7 +46,7 @@ type Config struct {
 	PrefixBytes int
 	// EndpointsOnly keeps all clients to the endpoints: none looks up the nodes' own addresses.
 	EndpointsOnly bool
-	// Operations bounds how many all clients together begin; 0: no bound.
+	// Operations bounds how many all clients together begin, a batch or an append counted as one; 0: no bound.
 	Operations int64
 	// Wrong, if not nil, is told of replies that no request here deserves: refusals, as all are well formed, and results of a batch
 	// that are out of its order. From several goroutines.
