@@ -62,18 +62,18 @@ func (c *Controller) openStores() (*stores, error) {
 	if err == nil {
 		err = c.folder.keep() // before raft runs: an earlier program would believe what it finds of its own
 	}
+	var log *logStore
+	if err == nil {
+		log, err = newLogStore(b, c.disk, c.cfg.Tuning.LogCacheBytes)
+	}
 	if err == nil {
 		err = syncFolder(c.cfg.DataDir) // bbolt never syncs the folder its file is made in
 	}
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	return &stores{
-		bolt:      b,
-		log:       &logStore{LogStore: b, disk: c.disk, cache: newLogCache(c.cfg.Tuning.LogCacheBytes), observe: c.observeLogWrite},
-		votes:     votes,
-		snapshots: snapshots,
-	}, nil
+	log.observe, log.snapshotted = c.observeLogWrite, c.snapshotReaches
+	return &stores{bolt: b, log: log, votes: votes, snapshots: snapshots}, nil
 }
 
 // unmapped is an error if the log file is not mapped any more. bbolt maps it anew when it grows, and once that has failed (for want of

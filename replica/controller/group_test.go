@@ -35,7 +35,11 @@ func TestLogThatDoesNotReachDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stores{bolt: b, log: &logStore{LogStore: b, cache: newLogCache(0)}, votes: votes, snapshots: &snapshotStore{inner, folder}}
+	log, err := newLogStore(b, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stores{bolt: b, log: log, votes: votes, snapshots: &snapshotStore{inner, folder}}
 	r, err := newRaft(config, emptyFSM{}, s, transport)
 	if r != nil || err == nil || !strings.Contains(err.Error(), "log not found") || !strings.Contains(err.Error(), howToReplace) {
 		t.Fatalf("%v, %v", r, err)

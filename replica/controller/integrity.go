@@ -204,8 +204,10 @@ func (c *Controller) checkLog(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	log := &logStore{LogStore: b, cache: newLogCache(0)}
-	err = c.checkEntries(log, snapshot)
+	log, err := newLogStore(b, nil, 0)
+	if err == nil {
+		err = c.checkEntries(log, snapshot)
+	}
 	if err == nil {
 		err = c.checkHardState(b, log, term)
 	}

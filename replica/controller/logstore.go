@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -18,18 +19,43 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // errChecksum means that the disk gave back something else than was written.
 var errChecksum = errors.New("log entry fails its checksum")
 
+// errGone is what raft meets that would store entries behind others that it dropped and still believes in (see halfTruncated).
+var errGone = errors.New("the entries before these were dropped")
+
 // logStore is raft's log on disk: raft-boltdb, with a checksum per entry, every write timed and watched by the disk
 // watchdog, and the newest entries kept in memory for replication (bounded in bytes, unlike raft.LogCache).
+//
+// A write that failed may have been carried out all the same: bbolt's last one is the page that makes the rest valid, and the disk
+// may have taken enough of it. Then entries stand behind those that raft knows of. They are no part of the log (strays), nor is it
+// known that they would survive a power cut: no method tells of them, and the next write takes them away.
 type logStore struct {
 	raft.LogStore // raft-boltdb
 	disk          *diskWatch
 	cache         *logCache
 	observe       func(took time.Duration, entries, bytes int)
+	snapshotted   func(index uint64) bool // a snapshot holds all entries up to the index
+
+	end   atomic.Uint64 // the last entry that was stored, as raft was told
+	doubt atomic.Bool   // a write failed or entries were dropped since: what the log file ends with has to be looked at
+}
+
+func newLogStore(b raft.LogStore, disk *diskWatch, cacheBytes uint64) (*logStore, error) {
+	last, err := b.LastIndex()
+	if err != nil {
+		return nil, err
+	}
+	s := &logStore{LogStore: b, disk: disk, cache: newLogCache(cacheBytes), observe: func(time.Duration, int, int) {}, snapshotted: func(uint64) bool { return false }}
+	s.end.Store(last)
+	return s, nil
 }
 
 // StoreLogs implements raft.LogStore: durable and atomic on return.
 func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	if err := s.disk.refusal(); err != nil {
+		return err
+	}
+	stray, err := s.strays(logs[0].Index)
+	if err != nil {
 		return err
 	}
 	sealed := make([]*raft.Log, len(logs))
@@ -39,14 +65,43 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		bytes += len(l.Data)
 	}
 	start := time.Now()
-	err := s.disk.watch(func() error { return s.LogStore.StoreLogs(sealed) })
+	err = s.disk.watch(func() error {
+		if stray > s.end.Load() {
+			if err := s.LogStore.DeleteRange(s.end.Load()+1, stray); err != nil {
+				return err
+			}
+		}
+		return s.LogStore.StoreLogs(sealed)
+	})
 	s.observe(time.Since(start), len(logs), bytes)
 	if err != nil {
+		s.doubt.Store(true)
 		s.cache.clear() // what is on disk is uncertain now; never serve what may not be stored (hashicorp/raft#429)
 		return err
 	}
+	s.doubt.Store(false)
+	s.end.Store(logs[len(logs)-1].Index)
 	s.cache.add(logs)
 	return nil
+}
+
+// strays is the last one, if there may be any, before an entry is stored at the index. They were never acknowledged. If some stayed
+// behind a shorter write, a restarted node would take them for the log's end and vote by them.
+func (s *logStore) strays(index uint64) (last uint64, err error) {
+	if !s.doubt.Load() {
+		return 0, nil
+	}
+	last, err = s.LogStore.LastIndex()
+	if err == nil && min(last, s.end.Load())+1 < index && !s.snapshotted(index-1) {
+		return 0, errGone
+	}
+	return last, err
+}
+
+// LastIndex implements raft.LogStore.
+func (s *logStore) LastIndex() (uint64, error) {
+	last, err := s.LogStore.LastIndex()
+	return min(last, s.end.Load()), err
 }
 
 // StoreLog implements raft.LogStore.
@@ -56,6 +111,9 @@ func (s *logStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{
 func (s *logStore) GetLog(index uint64, out *raft.Log) error {
 	if s.cache.get(index, out) {
 		return nil
+	}
+	if index > s.end.Load() {
+		return raft.ErrLogNotFound
 	}
 	if err := s.LogStore.GetLog(index, out); err != nil {
 		return err
@@ -68,17 +126,22 @@ func (s *logStore) GetLog(index uint64, out *raft.Log) error {
 // it (hashicorp/raft#697). Raft asks for the first index, so one entry more does not disturb it.
 func (s *logStore) DeleteRange(low, high uint64) error {
 	s.cache.clear()
+	if high < s.end.Load() {
+		if high--; high < low {
+			return nil
+		}
+		return s.disk.watch(func() error { return s.LogStore.DeleteRange(low, high) })
+	}
+	s.doubt.Store(true)
 	last, err := s.LogStore.LastIndex()
 	if err != nil {
 		return err
 	}
-	if high < last {
-		high--
+	err = s.disk.watch(func() error { return s.LogStore.DeleteRange(low, max(high, last)) })
+	if err == nil {
+		s.end.Store(low - 1)
 	}
-	if high < low {
-		return nil
-	}
-	return s.disk.watch(func() error { return s.LogStore.DeleteRange(low, high) })
+	return err
 }
 
 // seal returns a copy of l with its checksum.
