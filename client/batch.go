@@ -50,6 +50,7 @@ type batch struct {
 // consume takes in the results of one attempt.
 func (b *batch) consume(response *http.Response, dog *watchdog) error {
 	b.fresh = make([]bool, len(b.operations))
+	b.forgetReads()
 	err := eachLine(response.Body, dog, func(line []byte) (bool, error) {
 		if _, isEnd, err := parseEnd(line); isEnd || err != nil {
 			return true, err
@@ -70,6 +71,15 @@ func (b *batch) consume(response *http.Response, dog *watchdog) error {
 		}
 	}
 	return err
+}
+
+// forgetReads: gets are done anew by each attempt. Answers of two attempts to gets of one key are in no order.
+func (b *batch) forgetReads() {
+	for i, operation := range b.operations {
+		if operation.Op == "get" {
+			b.results[i] = wire.BatchResult{Index: i, Outcome: wire.NotApplied}
+		}
+	}
 }
 
 // take keeps what is known for certain: an operation that an attempt applied stays applied, and a later refusal proves

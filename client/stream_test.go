@@ -122,6 +122,7 @@ func TestBatch(t *testing.T) {
 	keyed := []wire.BatchOperation{putOf("a", "1"), putOf("b", "2"), {Op: "get", Key: []byte("c")}}
 	plain := []wire.BatchOperation{putOf("a", ""), putOf("b", "2"), {Op: "get", Key: []byte("c")}}
 	twice := []wire.BatchOperation{putOf("a", "1"), putOf("a", "2"), {Op: "get", Key: []byte("c")}}
+	reads := slices.Repeat([]wire.BatchOperation{{Op: "get", Key: []byte("c")}}, 3)
 	all := lines(false, result(0, wire.Applied, ""), result(1, wire.Applied, ""), result(2, wire.Applied, ""), end(3, ""))
 	cutAfter := func(r ...any) http.HandlerFunc { return lines(true, r...) }
 	refused := func(code wire.Code) http.HandlerFunc {
@@ -148,6 +149,7 @@ func TestBatch(t *testing.T) {
 		"applied stays applied":        {keyed, []http.HandlerFunc{cutAfter(result(0, a, "")), refused(wire.CodeOverloaded)}, []wire.Outcome{a, a, a}, 2, false},
 		"refusal before the cut":       {keyed, []http.HandlerFunc{cutAfter(result(0, n, wire.CodeOverloaded)), refused(wire.CodeOverloaded)}, []wire.Outcome{n, a, a}, 2, false},
 		"refusal, cut, then a hang-up": {keyed, []http.HandlerFunc{cutAfter(result(0, n, wire.CodeOverloaded)), hangUp, problem(wire.CodeInvalidRequest)}, []wire.Outcome{u, u, n}, 3, true},
+		"reads, cut twice":             {reads, []http.HandlerFunc{cutAfter(result(0, a, ""), result(1, a, "")), cutAfter(result(0, a, "")), problem(wire.CodeInvalidRequest)}, []wire.Outcome{a, n, n}, 3, true},
 		"too large":                    {plain, []http.HandlerFunc{problem(wire.CodeValueTooLarge)}, []wire.Outcome{n, n, n}, 1, true},
 	}
 	for name, test := range tests {

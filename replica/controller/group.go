@@ -62,6 +62,9 @@ func (c *Controller) openStores() (*stores, error) {
 	if err == nil {
 		err = c.folder.keep() // before raft runs: an earlier program would believe what it finds of its own
 	}
+	if err == nil {
+		err = b.Sync() // a write of an earlier life that failed may be there all the same; raft acknowledges it from now on
+	}
 	var log *logStore
 	if err == nil {
 		log, err = newLogStore(b, c.disk, c.cfg.Tuning.LogCacheBytes)
@@ -72,7 +75,7 @@ func (c *Controller) openStores() (*stores, error) {
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	log.observe, log.snapshotted = c.observeLogWrite, c.snapshotReaches
+	log.observe, log.snapshotted = c.observeLogWrite, c.snapshotted
 	return &stores{bolt: b, log: log, votes: votes, snapshots: snapshots}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,8 +36,9 @@ type logStore struct {
 	observe       func(took time.Duration, entries, bytes int)
 	snapshotted   func(index uint64) bool // a snapshot holds all entries up to the index
 
-	end   atomic.Uint64 // the last entry that was stored, as raft was told
-	doubt atomic.Bool   // a write failed or entries were dropped since: what the log file ends with has to be looked at
+	writing sync.Mutex    // compaction goes on beside raft's main loop
+	doubt   bool          // under writing: since a write failed or entries were dropped nothing was stored
+	end     atomic.Uint64 // the last entry that was stored, as raft was told; in doubt there may be fewer
 }
 
 func newLogStore(b raft.LogStore, disk *diskWatch, cacheBytes uint64) (*logStore, error) {
@@ -54,46 +56,56 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	if err := s.disk.refusal(); err != nil {
 		return err
 	}
-	stray, err := s.strays(logs[0].Index)
-	if err != nil {
-		return err
-	}
 	sealed := make([]*raft.Log, len(logs))
 	bytes := 0
 	for i, l := range logs {
 		sealed[i] = seal(l)
 		bytes += len(l.Data)
 	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	strays, err := s.strays(logs[0].Index)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	err = s.disk.watch(func() error {
-		if stray > s.end.Load() {
-			if err := s.LogStore.DeleteRange(s.end.Load()+1, stray); err != nil {
+		if end := s.end.Load(); strays > end {
+			if err := s.LogStore.DeleteRange(end+1, strays); err != nil {
 				return err
 			}
 		}
 		return s.LogStore.StoreLogs(sealed)
 	})
 	s.observe(time.Since(start), len(logs), bytes)
+	s.doubt = err != nil
 	if err != nil {
-		s.doubt.Store(true)
 		s.cache.clear() // what is on disk is uncertain now; never serve what may not be stored (hashicorp/raft#429)
 		return err
 	}
-	s.doubt.Store(false)
 	s.end.Store(logs[len(logs)-1].Index)
 	s.cache.add(logs)
 	return nil
 }
 
-// strays is the last one, if there may be any, before an entry is stored at the index. They were never acknowledged. If some stayed
+// strays is the last one, if there is any, before an entry is stored at the index. They were never acknowledged. If some stayed
 // behind a shorter write, a restarted node would take them for the log's end and vote by them.
 func (s *logStore) strays(index uint64) (last uint64, err error) {
-	if !s.doubt.Load() {
+	if !s.doubt {
 		return 0, nil
 	}
-	last, err = s.LogStore.LastIndex()
-	if err == nil && min(last, s.end.Load())+1 < index && !s.snapshotted(index-1) {
+	last, err = s.settle()
+	if err == nil && s.end.Load()+1 < index && !s.snapshotted(index-1) {
 		return 0, errGone
+	}
+	return last, err
+}
+
+// settle looks where the log file ends, and so where the log does if a truncation failed and was carried out.
+func (s *logStore) settle() (last uint64, err error) {
+	last, err = s.LogStore.LastIndex()
+	if err == nil {
+		s.end.Store(min(s.end.Load(), last))
 	}
 	return last, err
 }
@@ -126,21 +138,24 @@ func (s *logStore) GetLog(index uint64, out *raft.Log) error {
 // it (hashicorp/raft#697). Raft asks for the first index, so one entry more does not disturb it.
 func (s *logStore) DeleteRange(low, high uint64) error {
 	s.cache.clear()
-	if high < s.end.Load() {
-		if high--; high < low {
-			return nil
-		}
-		return s.disk.watch(func() error { return s.LogStore.DeleteRange(low, high) })
-	}
-	s.doubt.Store(true)
-	last, err := s.LogStore.LastIndex()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	last, err := s.settle()
 	if err != nil {
 		return err
 	}
-	err = s.disk.watch(func() error { return s.LogStore.DeleteRange(low, max(high, last)) })
-	if err == nil {
-		s.end.Store(low - 1)
+	if high < s.end.Load() {
+		high--
+	} else { // to the end of the log, and so of the file
+		high, s.doubt = max(high, last), true
 	}
+	if high < low {
+		return nil
+	}
+	if err := s.disk.watch(func() error { return s.LogStore.DeleteRange(low, high) }); err != nil {
+		return err
+	}
+	_, err = s.settle()
 	return err
 }
 

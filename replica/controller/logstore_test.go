@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -105,137 +103,6 @@ func TestCacheServesOnlyWhatIsStored(t *testing.T) {
 	must(t, s.GetLog(1, &l))
 	if string(l.Data) != "stored" || l.Extensions != nil {
 		t.Fatalf("entry 1: %+v", l)
-	}
-}
-
-// treacherousLog is a log whose writes may fail and be carried out all the same.
-type treacherousLog struct {
-	entries      map[uint64]*raft.Log
-	fails, works bool // of the next write
-}
-
-var errTreacherous = errors.New("no")
-
-func (l *treacherousLog) write(do func()) error {
-	fails, works := l.fails, l.works
-	l.fails, l.works = false, false
-	if !fails || works {
-		do()
-	}
-	if fails {
-		return errTreacherous
-	}
-	return nil
-}
-
-func (l *treacherousLog) StoreLogs(logs []*raft.Log) error {
-	return l.write(func() {
-		for _, e := range logs {
-			l.entries[e.Index] = e
-		}
-	})
-}
-
-func (l *treacherousLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
-
-func (l *treacherousLog) DeleteRange(low, high uint64) error {
-	return l.write(func() {
-		maps.DeleteFunc(l.entries, func(index uint64, _ *raft.Log) bool { return low <= index && index <= high })
-	})
-}
-
-func (l *treacherousLog) FirstIndex() (uint64, error) { return l.edge(slices.Min), nil }
-
-func (l *treacherousLog) LastIndex() (uint64, error) { return l.edge(slices.Max), nil }
-
-func (l *treacherousLog) edge(of func([]uint64) uint64) uint64 {
-	if len(l.entries) == 0 {
-		return 0
-	}
-	return of(slices.Collect(maps.Keys(l.entries)))
-}
-
-func (l *treacherousLog) GetLog(index uint64, out *raft.Log) error {
-	e, ok := l.entries[index]
-	if !ok {
-		return raft.ErrLogNotFound
-	}
-	*out = *e
-	return nil
-}
-
-// TestFailedWritesLeaveNothing does to a log what raft does, whose every write may fail and be carried out all the same. The model is
-// what raft believes. Whatever the log file holds besides, the log ends where raft believes it does, or before, where a truncation
-// failed; no entry of an earlier term ever stands behind one of a later, and none is missing in between.
-func TestFailedWritesLeaveNothing(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		inner := &treacherousLog{entries: map[uint64]*raft.Log{}}
-		s := newTestLogStore(t, inner, 1<<20)
-		term, last := uint64(1), uint64(0) // last: as raft believes
-		terms := map[uint64]uint64{}
-		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
-			s.disk.recovers() // or it would be asked no more
-			inner.fails, inner.works = rapid.IntRange(0, 2).Draw(rt, "fails") == 0, rapid.Bool().Draw(rt, "works")
-			switch from := uint64(rapid.IntRange(1, 12).Draw(rt, "from")); {
-			case from <= last: // a new leader's entry contradicts this one
-				var old raft.Log
-				if err := s.GetLog(from, &old); err == raft.ErrLogNotFound {
-					continue // raft refuses the leader's message
-				} else if err != nil || old.Term != terms[from] {
-					rt.Fatalf("entry %d: term %d, want %d: %v", from, old.Term, terms[from], err)
-				}
-				if term++; s.DeleteRange(from, last) != nil {
-					continue
-				}
-				inner.fails, inner.works = rapid.Bool().Draw(rt, "then fails"), rapid.Bool().Draw(rt, "then works")
-				if s.StoreLogs(entriesOf(term, from, 1)) == nil {
-					last, terms[from] = from, term
-				} // else raft goes on to believe in what it dropped
-			default:
-				n := uint64(rapid.IntRange(1, 3).Draw(rt, "entries"))
-				if s.StoreLogs(entriesOf(term, last+1, n)) == nil {
-					for range n {
-						last++
-						terms[last] = term
-					}
-				}
-			}
-			checkBelief(rt, s, last, terms)
-		}
-	})
-}
-
-// recovers does what a successful probe does.
-func (d *diskWatch) recovers() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mu.failed = nil
-	d.changed()
-}
-
-func entriesOf(term, from, n uint64) (logs []*raft.Log) {
-	for i := range n {
-		logs = append(logs, &raft.Log{Index: from + i, Term: term})
-	}
-	return logs
-}
-
-func checkBelief(t *rapid.T, s *logStore, believed uint64, terms map[uint64]uint64) {
-	end, err := s.LastIndex()
-	if err != nil || end > believed {
-		t.Fatalf("the log ends at %d (%v), raft believes at %d", end, err, believed)
-	}
-	var l raft.Log
-	for i := uint64(1); i <= end; i++ {
-		if err := s.GetLog(i, &l); err != nil || l.Term != terms[i] {
-			t.Fatalf("entry %d of %d: term %d, want %d: %v", i, end, l.Term, terms[i], err)
-		}
-	}
-	if s.doubt.Load() {
-		return // there may be strays until the next write
-	}
-	if stored, _ := s.LogStore.LastIndex(); stored != end {
-		t.Fatalf("the file ends at %d, the log at %d", stored, end)
 	}
 }
 

@@ -88,9 +88,16 @@ func (c *Controller) halfTruncated() bool {
 	return time.Since(c.shortSince) > 2*c.cfg.Tuning.DiskStallTimeout
 }
 
+// snapshotReaches reports whether the newest snapshot ends at the index or later; also when that can't be told.
 func (c *Controller) snapshotReaches(index uint64) bool {
 	list, err := c.stores.snapshots.List()
 	return err != nil || (len(list) > 0 && list[0].Index >= index)
+}
+
+// snapshotted is the same for who must be sure of it.
+func (c *Controller) snapshotted(index uint64) bool {
+	list, err := c.stores.snapshots.List()
+	return err == nil && len(list) > 0 && list[0].Index >= index
 }
 
 // snapshotConflict reports whether the log holds the newest snapshot's last entry with another term.
