@@ -62,43 +62,58 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		sealed[i] = seal(l)
 		bytes += len(l.Data)
 	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	strays, err := s.strays(logs[0].Index)
-	if err != nil {
-		return err
-	}
 	start := time.Now()
-	err = s.disk.watch(func() error {
-		if end := s.end.Load(); strays > end {
-			if err := s.LogStore.DeleteRange(end+1, strays); err != nil {
-				return err
-			}
+	isGone := false
+	err := s.disk.watch(func() error { // from here: waiting for another write is waiting for the disk
+		s.writing.Lock()
+		defer s.writing.Unlock()
+		err := s.append(sealed)
+		if isGone = err == errGone; isGone { // no failure of the disk's
+			return nil
 		}
-		return s.LogStore.StoreLogs(sealed)
+		return err
 	})
 	s.observe(time.Since(start), len(logs), bytes)
-	s.doubt = err != nil
+	if isGone {
+		return errGone
+	}
 	if err != nil {
 		s.cache.clear() // what is on disk is uncertain now; never serve what may not be stored (hashicorp/raft#429)
 		return err
 	}
-	s.end.Store(logs[len(logs)-1].Index)
 	s.cache.add(logs)
 	return nil
 }
 
-// strays is the last one, if there is any, before an entry is stored at the index. They were never acknowledged. If some stayed
-// behind a shorter write, a restarted node would take them for the log's end and vote by them.
-func (s *logStore) strays(index uint64) (last uint64, err error) {
-	if !s.doubt {
-		return 0, nil
+func (s *logStore) append(sealed []*raft.Log) error {
+	if err := s.disk.refusal(); err != nil { // the write that we waited for may have failed
+		return err
 	}
-	last, err = s.settle()
-	if err == nil && s.end.Load()+1 < index && !s.snapshotted(index-1) {
-		return 0, errGone
+	if s.doubt {
+		if err := s.makeRoom(sealed[0].Index); err != nil {
+			return err
+		}
 	}
-	return last, err
+	err := s.LogStore.StoreLogs(sealed)
+	if s.doubt = err != nil; err == nil {
+		s.end.Store(sealed[len(sealed)-1].Index)
+	}
+	return err
+}
+
+// makeRoom takes strays away before an entry is stored at the index. They were never acknowledged; if some stayed behind a shorter
+// write, a restarted node would take them for the log's end and vote by them.
+func (s *logStore) makeRoom(index uint64) error {
+	last, err := s.settle()
+	switch end := s.end.Load(); {
+	case err != nil:
+		return err
+	case end+1 < index && !s.snapshotted(index-1):
+		return errGone
+	case last > end:
+		return s.LogStore.DeleteRange(end+1, last)
+	}
+	return nil
 }
 
 // settle looks where the log file ends, and so where the log does if a truncation failed and was carried out.
@@ -138,8 +153,14 @@ func (s *logStore) GetLog(index uint64, out *raft.Log) error {
 // it (hashicorp/raft#697). Raft asks for the first index, so one entry more does not disturb it.
 func (s *logStore) DeleteRange(low, high uint64) error {
 	s.cache.clear()
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	return s.disk.watch(func() error {
+		s.writing.Lock()
+		defer s.writing.Unlock()
+		return s.remove(low, high)
+	})
+}
+
+func (s *logStore) remove(low, high uint64) error {
 	last, err := s.settle()
 	if err != nil {
 		return err
@@ -152,7 +173,7 @@ func (s *logStore) DeleteRange(low, high uint64) error {
 	if high < low {
 		return nil
 	}
-	if err := s.disk.watch(func() error { return s.LogStore.DeleteRange(low, high) }); err != nil {
+	if err := s.LogStore.DeleteRange(low, high); err != nil {
 		return err
 	}
 	_, err = s.settle()
