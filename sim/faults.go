@@ -108,6 +108,7 @@ func LeftOut() []Class {
 		{"a wrong bit in what a leader reads of a snapshot to send it", "the follower finds it and the leader sends it again (tried by hand); the oracle raft-snapshot, which reads along, would take it for the leader's word", Detectable},
 		{"out of memory", "Go ends the process: a kill", Tolerated},
 		{"stop inside a critical section", "only goroutines of the same process see the difference; to the others it is a pause, to the former the seeded scheduler", Tolerated},
+		{"priorities of goroutines that change at few points (PCT)", "they would need a goroutine's name where the scheduler picks; moods that prefer the newest or the oldest for a while, and the class starve, make the same long runs of one goroutine", Tolerated},
 		{"allocation and hash seeds", "not a fault: each life of a machine has seeds of its own", Tolerated},
 		{"knobs", "not a fault: every schedule draws the node's flags", Tolerated},
 		{"members added, removed, replaced; learners promoted", "the product cannot do it yet", Tolerated},

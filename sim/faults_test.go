@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	lin "github.com/kvorum/kvorum/linearizability"
 	"github.com/kvorum/kvorum/sim/schedule"
 )
 
@@ -63,6 +64,20 @@ func (s sight) see(t *testing.T, id string) {
 	s.check(t, p)
 	p.healthy()
 	p.plain()
+	p.drawn(id)
+}
+
+// drawn checks that the report has the fault, as a window if it lasted.
+func (p *probed) drawn(id string) {
+	i := slices.IndexFunc(p.annotations, func(a lin.Annotation) bool { return a.Kind == "fault" && strings.HasPrefix(a.Text, id) })
+	if i < 0 {
+		p.t.Errorf("no annotation of it in %+v", p.annotations)
+		return
+	}
+	moment := id == "clock-jump" || id == "stale-connection"
+	if a := p.annotations[i]; !moment && a.End-a.Start < int64(p.Faults[0].For)/2 {
+		p.t.Errorf("its window is %s, it lasts for %s", time.Duration(a.End-a.Start), time.Duration(p.Faults[0].For))
+	}
 }
 
 // TestDrawnFaultsStrike draws each class as a swarm does: it must be able to strike without a failure, and twice the same.

@@ -20,6 +20,7 @@ type nemesis struct {
 	world  *World
 	active map[int]func()  // by fault: what ends it
 	struck map[int][]*Node // by active fault: whom it struck
+	window map[int]func()  // by fault: what ends its window in the report
 	order  []int           // of active, as begun
 	fired  map[string]int  // by class: how often it took effect
 	over   bool            // the time of faults is over
@@ -43,7 +44,7 @@ type waiting struct {
 }
 
 func newNemesis(w *World) *nemesis {
-	return &nemesis{world: w, active: map[int]func(){}, struck: map[int][]*Node{}, fired: map[string]int{}, draw: w.stream("nemesis", 0), base: time.Duration(100+w.stream("fsync", 0).IntN(1900)) * time.Microsecond}
+	return &nemesis{world: w, active: map[int]func(){}, struck: map[int][]*Node{}, window: map[int]func(){}, fired: map[string]int{}, draw: w.stream("nemesis", 0), base: time.Duration(100+w.stream("fsync", 0).IntN(1900)) * time.Microsecond}
 }
 
 // arm puts all faults on the timeline.
@@ -109,10 +110,12 @@ func (x *nemesis) strike(index int, f *schedule.Fault, on *Node) {
 	}
 	s := &strike{fault: f, index: index, nodes: x.resolve(f.Nodes, on), draw: x.world.stream("fault", index)}
 	x.world.say("fault %s %s begins", f.ID, names(s.nodes))
+	window := x.world.annotate("fault", strings.TrimSpace(f.ID+" "+names(s.nodes)))
 	end := class.strike(x, s)
 	if end == nil {
 		return
 	}
+	x.window[index] = window
 	x.active[index], x.struck[index] = end, s.nodes
 	x.order = append(x.order, index)
 	x.world.timeline.After(time.Duration(f.For), func() { x.end(index) })
@@ -127,6 +130,15 @@ func (x *nemesis) end(index int) {
 	delete(x.struck, index)
 	end()
 	x.world.say("fault %s ends", x.world.Faults[index].ID)
+	x.window[index]()
+	delete(x.window, index)
+}
+
+// closeWindows: what stays for good ends with the world.
+func (x *nemesis) closeWindows() {
+	for _, closes := range x.window {
+		closes()
+	}
 }
 
 // heal ends everything and starts what is down, for these nodes. The others keep, for good, a fault that lasts and strikes none

@@ -182,6 +182,7 @@ func (w *World) coreOf() map[*Node]bool {
 
 // judge asks every oracle and sums up.
 func (w *World) judge(ctx context.Context) *Result {
+	w.nemesis.closeWindows()
 	r := &Result{Seed: w.Seed, Programs: w.options.Programs.Hash, Outcomes: w.history.outcomes(), Writes: w.history.writes(), History: w.history.ops, Virtual: w.now().Seconds(), Fired: w.nemesis.fired, Annotations: w.annotations}
 	for _, id := range ClassesOf(Beyond) {
 		if r.Fired[id] > 0 {

@@ -49,6 +49,9 @@ func openLab(t *testing.T) *lab.Lab {
 // TestSeeds is the world at large: no oracle fires.
 func TestSeeds(t *testing.T) {
 	from, to := seedRange(t)
+	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < time.Duration(to-from+1)*slowSeed/time.Duration(runtime.GOMAXPROCS(0)) {
+		t.Fatalf("%d seeds may take longer than the time that go test allows: add -timeout 0", to-from+1)
+	}
 	l := openLab(t)
 	began := time.Now()
 	results := l.Campaign(t.Context(), lab.Campaign{From: from, To: to, Workers: runtime.GOMAXPROCS(0), Done: func(_ *schedule.Schedule, r *sim.Result) bool {
@@ -68,7 +71,13 @@ func TestSeeds(t *testing.T) {
 	if len(results) == 0 || s.Verdicts[sim.Vacuous] > len(results)/2 {
 		t.Errorf("most runs prove nothing: %v", s.Verdicts)
 	}
+	if len(s.Dead) > 0 && s.Seeds >= 200 { // fewer need not see everything
+		t.Errorf("in less than 1 %% of the seeds: %v", s.Dead)
+	}
 }
+
+// slowSeed is what one may take on a slow core.
+const slowSeed = 25 * time.Second
 
 func seedRange(t *testing.T) (from, to uint64) {
 	t.Helper()

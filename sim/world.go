@@ -140,25 +140,28 @@ func (w *World) reach(probe string) { w.reached[probe]++ }
 // say writes a line to the log of the run, and hashes it: a world that says something else is another world.
 func (w *World) say(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
-	w.annotate(line)
+	switch {
+	case strings.Contains(line, " leads shard "):
+		w.annotate("leader", line)
+	case strings.HasPrefix(line, "FAIL "):
+		w.annotate("failure", line)
+	}
 	w.trace.Note(int64(w.timeline.Now()), line)
 	w.log("world", line+"\n")
 }
 
-// annotate puts faults and leader changes on the time axis of the report.
-func (w *World) annotate(line string) {
-	kind := ""
-	switch {
-	case strings.HasPrefix(line, "fault "):
-		kind = "fault"
-	case strings.Contains(line, " leads shard "):
-		kind = "leader"
-	case strings.HasPrefix(line, "FAIL "):
-		kind = "failure"
+// mostAnnotations bounds how many a report has to draw.
+const mostAnnotations = 1000
+
+// annotate puts what happens now on the time axis of the report, as a moment. It returns what makes a window of it, which ends when
+// that is called.
+func (w *World) annotate(kind, text string) (ends func()) {
+	if len(w.annotations) == mostAnnotations {
+		return func() {}
 	}
-	if kind != "" && len(w.annotations) < 1000 {
-		w.annotations = append(w.annotations, lin.Annotation{Kind: kind, Text: line, Start: int64(w.timeline.Now())})
-	}
+	i := len(w.annotations)
+	w.annotations = append(w.annotations, lin.Annotation{Kind: kind, Text: text, Start: int64(w.timeline.Now())})
+	return func() { w.annotations[i].End = int64(w.timeline.Now()) }
 }
 
 func (w *World) log(who, text string) {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ const (
 	LogFile      = "log.txt"
 	CommitsFile  = "commits.jsonl"
 	ReportFolder = "report" // index.html to begin with
+	ReadmeFile   = "README.txt"
 	markFile     = ".kvsim" // says that the folder is kvsim's to replace
 )
 
@@ -70,6 +72,24 @@ func NewRecord(r *sim.Result, p *Patch) *Record {
 	return &Record{r, oraclesOf(r), p}
 }
 
+// readme says what to do with the folder.
+func readme(path string, r *Record) string {
+	patch := ""
+	if r.Patch != nil {
+		patch = " --patch " + r.Patch.Path
+	}
+	return fmt.Sprintf(`Seed %d: %s
+
+The same again:       kvsim replay %[3]s%[4]s
+Smaller, if it fails: kvsim shrink %[3]s%[4]s
+To look at:           %[3]s/%[5]s/index.html
+
+%[6]s is all that is needed to run it again with the same version of the program. %[7]s has what came of it, with
+SHA-256 of the trace (everything that happened) and of the machines' memories. What nodes and world said is in %[8]s, the
+operations are in %[9]s, and what the nodes' logs committed in %[10]s.
+`, r.Seed, cmp.Or(r.Says(), "good"), path, patch, ReportFolder, ScheduleFile, ResultFile, LogFile, HistoryFile, CommitsFile)
+}
+
 // Finish writes schedule, result, history and the report.
 func (f *Folder) Finish(s *schedule.Schedule, r *Record) error {
 	history := lin.History{Model: lin.Kvorum, Operations: r.History, Annotations: r.Annotations}
@@ -77,6 +97,7 @@ func (f *Folder) Finish(s *schedule.Schedule, r *Record) error {
 	report.Run = r.Says() // a linearizable history does not make a good run
 	return errors.Join(
 		f.text.Flush(), f.log.Close(),
+		f.write(ReadmeFile, func(w io.Writer) error { return writeString(w, readme(f.path, r)) }),
 		f.write(ScheduleFile, s.Write),
 		f.write(ResultFile, func(w io.Writer) error {
 			e := json.NewEncoder(w)
@@ -87,6 +108,11 @@ func (f *Folder) Finish(s *schedule.Schedule, r *Record) error {
 		f.write(CommitsFile, func(w io.Writer) error { return writeCommits(w, r.Result) }),
 		lin.WriteReport(context.Background(), filepath.Join(f.path, ReportFolder), history, report),
 	)
+}
+
+func writeString(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 func writeCommits(w io.Writer, r *sim.Result) error {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/kvorum/kvorum/sim"
 	"github.com/kvorum/kvorum/sim/build"
@@ -130,6 +131,7 @@ func recordProbes(t *testing.T, l *lab.Lab, root string) {
 	if _, err := fmt.Sscanf(*record, "%d-%d", &from, &to); err != nil || from > to {
 		t.Fatalf("-record %q: want A-B", *record)
 	}
+	began := time.Now()
 	var worlds []world
 	for seed := from; seed <= to; seed++ {
 		worlds = append(worlds, world{Seed: seed})
@@ -143,6 +145,9 @@ func recordProbes(t *testing.T, l *lab.Lab, root string) {
 		}
 	}
 	results := runWorlds(t, l, worlds)
+	s := lab.Summarize(results[:to-from+1], time.Since(began))
+	t.Logf("seeds %d-%d, as a campaign: %v, median of %d leader changes, %.0f %% with a snapshot installed, %.0f %% with a restart after unsynced data was lost, %.1f h virtual; in less than 1 %%: %q",
+		from, to, s.Verdicts, s.Leaders, 100*s.Installs, 100*s.Losses, s.Virtual/3600, s.Dead)
 	raw, err := json.MarshalIndent(choose(worlds, results), "", "  ")
 	if err != nil {
 		t.Fatal(err)
