@@ -54,6 +54,9 @@ func (c *huntCmd) Run(p *program) error {
 	}
 	if !k.Killed {
 		p.say("\nno seed of %d killed it", k.Seeds)
+		if k.Vague > 0 {
+			p.say("%d of them were undecided and say nothing of it", k.Vague)
+		}
 		return p.finish(k, k.Verdict)
 	}
 	p.say("\nkilled by seed %d: %v", *k.Seed, k.Oracles)

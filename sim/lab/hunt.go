@@ -15,9 +15,10 @@ import (
 type Kill struct {
 	Patch  string  `json:"patch"`
 	Killed bool    `json:"killed"`
-	Seed   *uint64 `json:"seed"`  // that killed it: the first that does; nil if none did
-	Seeds  int     `json:"seeds"` // that were run with the patch, from the first up to the one that killed it
-	From   uint64  `json:"from"`  // of the range that was asked for
+	Seed   *uint64 `json:"seed"`            // that killed it: the first that does; nil if none did
+	Seeds  int     `json:"seeds"`           // that were run with the patch, from the first up to the one that killed it
+	Vague  int     `json:"undecided_seeds"` // of these, how many were undecided: they say nothing of the patch
+	From   uint64  `json:"from"`            // of the range that was asked for
 	To     uint64  `json:"to"`
 
 	Oracles  []string       `json:"oracles"` // that fired in the run that killed; the first is the one that fired first
@@ -102,6 +103,9 @@ func (k *Kill) tell(results []*sim.Result, killer *sim.Result) {
 	}
 	for _, r := range results {
 		k.Virtual += r.Virtual
+		if r.Verdict == sim.Undecided {
+			k.Vague++
+		}
 	}
 	k.Seeds = len(results)
 	if killer != nil {

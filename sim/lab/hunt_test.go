@@ -67,6 +67,13 @@ func TestHuntEnds(t *testing.T) {
 	if err != nil || k.Killed || k.Seed != nil || k.Seeds != 3 || k.Verdict != sim.Good || k.Fired["kill"] != 6 || k.Outcomes[lin.Applied] != 1800 {
 		t.Errorf("%+v, %v", k, err)
 	}
+	vague := func(s *schedule.Schedule) *sim.Result {
+		return &sim.Result{Seed: s.Seed, Verdict: []sim.Verdict{sim.Good, sim.Undecided}[s.Seed%2]}
+	}
+	k, err = hunt(t.Context(), vague, func(*schedule.Schedule) (bool, error) { return true, nil }, Campaign{From: 1, To: 5, Workers: 2})
+	if err != nil || k.Killed || k.Seeds != 5 || k.Vague != 3 {
+		t.Errorf("%+v, %v; want 3 seeds undecided", k, err)
+	}
 	broken, asked := errors.New("no such program"), 0
 	k, err = hunt(t.Context(), fails, func(*schedule.Schedule) (bool, error) { asked++; return false, broken }, Campaign{From: 7, To: 900, Workers: 2})
 	if !errors.Is(err, broken) || k.Killed || asked != 1 {
