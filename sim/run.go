@@ -134,12 +134,14 @@ func (w *World) live() {
 	w.nemesis.arm()
 	w.watchStepDown()
 	w.watchDigests()
-	c := w.Crowd
+	c, end := w.Crowd, w.timeline.Now().Add(time.Duration(w.Duration))
+	if c.Begin > 0 {
+		w.advance(w.timeline.Now().Add(time.Duration(c.Begin)), nil)
+	}
 	crowd := w.startClient(w.crowd, w.endpoints(w.nodes), "-clients", fmt.Sprint(c.Clients), "-bound", fmt.Sprint(c.Bound), "-seed", fmt.Sprint(w.Seed),
 		"-pause", time.Duration(c.Pause).String(), "-keys", fmt.Sprint(c.Keys), "-value-bytes", fmt.Sprint(c.ValueBytes),
-		"-operations", fmt.Sprint(c.Operations), "-rate", fmt.Sprint(c.Rate), "-beat", time.Duration(c.Beat).String(), "-for", time.Duration(w.Duration).String())
+		"-operations", fmt.Sprint(c.Operations), "-rate", fmt.Sprint(c.Rate), "-beat", time.Duration(c.Beat).String(), "-for", time.Duration(w.Duration-c.Begin).String())
 	crowd.machine.Remains = w.remains
-	end := w.timeline.Now().Add(time.Duration(w.Duration))
 	w.advance(end, nil)
 	w.nemesis.heal(w.coreOf())
 	w.advance(end.Add(lastOperations), func() bool { return crowd.done })

@@ -26,8 +26,8 @@ type Shrinking struct {
 }
 
 // Shrink makes a failing schedule smaller for as long as the context lasts, while the same oracle fires. Faults go by delta
-// debugging (Zeller and Hildebrandt, 2002), then the number of operations and of clients, the knobs and the lengths of what
-// is left. What comes after the failure goes first: it makes all further runs shorter.
+// debugging (Zeller and Hildebrandt, 2002), then the number of clients, the knobs and the lengths of what is left. What comes after the
+// failure goes first, and then most operations: that makes all further runs shorter.
 func (l *Lab) Shrink(ctx context.Context, s *schedule.Schedule, how Shrinking) Shrunk {
 	k := &shrinker{Shrinking: how, lab: l, ctx: ctx, began: time.Now()}
 	k.best = Shrunk{Schedule: s}
@@ -35,7 +35,10 @@ func (l *Lab) Shrink(ctx context.Context, s *schedule.Schedule, how Shrinking) S
 		return k.best
 	}
 	k.duration()
+	k.begin()
+	k.operations()
 	k.faults()
+	k.begin()
 	k.operations()
 	k.duration()
 	k.faults()
@@ -128,23 +131,37 @@ func (k *shrinker) operations() {
 	}
 }
 
-// duration ends the run soon after the failure.
+// duration ends the run soon after the failure. Where that is only found when all is over, half the time is tried, and half of that.
 func (k *shrinker) duration() {
-	s, r := k.best.Schedule, k.best.Result
-	for _, f := range r.Failures {
-		if f.Oracle != k.Oracle {
-			continue
-		}
-		at := schedule.Duration((f.At + 1) * float64(time.Second))
-		if at < s.Duration {
-			k.try(func(s *schedule.Schedule) {
-				s.Duration = at
-				s.Faults = slices.DeleteFunc(s.Faults, func(f schedule.Fault) bool { return f.At >= at })
-			})
-		}
+	i := slices.IndexFunc(k.best.Result.Failures, func(f sim.Failure) bool { return f.Oracle == k.Oracle })
+	at := schedule.Duration((k.best.Result.Failures[i].At + 1) * float64(time.Second))
+	if at < k.best.Schedule.Duration && k.until(at) {
 		return
 	}
-	k.try(func(s *schedule.Schedule) { s.Duration /= 2 })
+	for k.best.Schedule.Duration > schedule.Duration(2*time.Second) && k.until(k.best.Schedule.Duration/2) {
+	}
+}
+
+// until tries the run up to a time.
+func (k *shrinker) until(at schedule.Duration) bool {
+	return k.try(func(s *schedule.Schedule) {
+		s.Duration, s.Crowd.Begin = at, min(s.Crowd.Begin, at/2)
+		s.Faults = slices.DeleteFunc(s.Faults, func(f schedule.Fault) bool { return f.At >= at })
+	})
+}
+
+// begin lets the clients begin as late as may be: what they do before the faults that matter is much to read.
+func (k *shrinker) begin() {
+	const fine = schedule.Duration(500 * time.Millisecond)
+	low, high := k.best.Schedule.Crowd.Begin, k.best.Schedule.Duration
+	for high-low > fine && !k.over() {
+		middle := (low + high) / 2
+		if k.try(func(s *schedule.Schedule) { s.Crowd.Begin = middle }) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
 }
 
 func (k *shrinker) clients() {
@@ -152,6 +169,8 @@ func (k *shrinker) clients() {
 		if k.try(func(s *schedule.Schedule) { s.Crowd.Clients = n }) {
 			break
 		}
+	}
+	for k.best.Schedule.Crowd.Rate > 2 && k.try(func(s *schedule.Schedule) { s.Crowd.Rate /= 2 }) {
 	}
 	k.try(func(s *schedule.Schedule) { s.Crowd.Bound = 0 })
 	k.try(func(s *schedule.Schedule) { s.Crowd.ValueBytes = 1 })

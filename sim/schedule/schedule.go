@@ -42,6 +42,7 @@ type Crowd struct {
 	Beat       Duration `json:"beat,omitempty"`       // clients begin operations at its multiples only, several at once; 0: at any time
 	ValueBytes int      `json:"value_bytes"`          // of the largest values
 	Operations int      `json:"operations,omitempty"` // all clients together stop after so many; 0: no bound
+	Begin      Duration `json:"begin,omitempty"`      // when the clients begin, before Duration is over
 }
 
 // Fault is one thing that happens. It strikes at At or, with On, when its event comes after At, and ends For later. With Again it
@@ -110,6 +111,9 @@ func Read(r io.Reader) (*Schedule, error) {
 	}
 	if s.Version != 1 {
 		return nil, fmt.Errorf("schedule: version %d, this program reads version 1", s.Version)
+	}
+	if s.Crowd.Begin < 0 || s.Crowd.Begin > 0 && s.Crowd.Begin >= s.Duration {
+		return nil, fmt.Errorf("schedule: the clients begin at %s, and all is over at %s: let them begin before", s.Crowd.Begin, s.Duration)
 	}
 	return &s, nil
 }
